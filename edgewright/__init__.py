@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""edgewright: a model, data and a list of edge targets in; validated, gated and promoted edge artifacts out.
+
+Importing this package imports nothing heavy. Pipelines are handed out on first use, so that
+`zenml pipeline run edgewright.edge_release` finds them (docs/adr/0001-packaging.md).
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "edge_release"]
+
+_PIPELINES = {"edge_release": "edgewright.pipelines.edge_release"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PIPELINES:
+        return getattr(importlib.import_module(_PIPELINES[name]), name)
+    raise AttributeError(f"module 'edgewright' has no attribute {name!r}")

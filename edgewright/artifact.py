@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is exported and what it is exported from: Candidate (weights + recipe) and Artifact (files + manifest)."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from edgewright.bundle import Bundle
+from edgewright.config.data import Preprocessing, Task
+from edgewright.config.model import ModelSpec
+from edgewright.measure import Frozen
+
+DType = Literal["float32", "float16", "int8", "uint8", "int16", "int32", "int64"]
+
+
+class TensorSpec(Frozen):
+    """One input or output of a file, as the file itself declares it."""
+
+    name: str
+    shape: tuple[int, ...] = Field(description="With the batch dimension; -1 where it is free.")
+    dtype: DType
+    layout: str = Field(default="", description="'NCHW', 'NHWC', 'NCL', 'NLC', 'NF'; empty for outputs.")
+    scale: float | None = Field(default=None, description="real = scale * (stored - zero_point); None for float outputs.")
+    zero_point: int = 0
+
+
+class Epoch(Frozen):
+    """One line of the training history."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_score: float
+    learning_rate: float
+
+
+class CandidateFacts(Frozen):
+    """Where weights came from."""
+
+    framework: str
+    model: ModelSpec
+    input_shape: tuple[int, ...] = Field(description="One preprocessed sample in the framework's layout, no batch.")
+    outputs: int = Field(description="Length of the output vector.")
+    parameters: int
+    recipe: str = Field(default="float32", description="Name of the passes applied so far.")
+    history: tuple[Epoch, ...] = ()
+    best_epoch: int | None = None
+    parent: str | None = Field(default=None, description="Digest of the candidate this one was made from.")
+
+
+class Candidate(Bundle[CandidateFacts]):
+    """Weights and the recipe that made them."""
+
+    Facts = CandidateFacts
+
+
+class ArtifactManifest(Frozen):
+    """All a device needs to run the file, and all a person needs to trace it."""
+
+    schema_version: Literal[1] = 1
+    format: str = Field(description="'onnx', 'tflite', …")
+    file: str = Field(description="Name of the main file in the bundle.")
+    size_bytes: int = Field(description="All files of the artifact together.")
+    recipe: str
+    task: Task
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    quantization: dict[str, Any] = Field(default_factory=dict, description="Options of each pass, by its name.")
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] = ()
+    toolchain: dict[str, str] = Field(description="Distribution name to version, of what wrote the file.")
+    parent: str = Field(description="Digest of the candidate, or of the artifact this one was made from.")
+
+
+class Artifact(Bundle[ArtifactManifest]):
+    """Exported files and their manifest."""
+
+    Facts = ArtifactManifest
+
+    @property
+    def main_file(self) -> Path:
+        """The file a runtime opens."""
+        return self.path / self.facts.file

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of files with facts, whose identity is its content.
+
+Everything that travels between steps in files is a bundle: datasets, candidates, artifacts, validation runs.
+`bundle.json` holds the facts and the sha256 of each file; the digest of the bundle is the digest of that page.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edgewright.errors import StoreError
+
+PAGE = "bundle.json"
+FactsT = TypeVar("FactsT", bound=BaseModel)
+
+
+class Bundle(Generic[FactsT]):
+    """A folder of files and the facts about them. Subclasses name the type of their facts."""
+
+    Facts: ClassVar[type[BaseModel]]
+
+    def __init__(self, path: Path, facts: FactsT, files: dict[str, str]) -> None:
+        self.path, self.facts, self.files = path, facts, files
+
+    @property
+    def digest(self) -> str:
+        """The sha256 (hex) of facts and file digests together."""
+        return hashlib.sha256(self._page().encode()).hexdigest()
+
+    def _page(self) -> str:
+        page = {"type": type(self).__name__, "facts": self.facts.model_dump(mode="json"), "files": self.files}
+        return json.dumps(page, indent=1, sort_keys=True)
+
+    @classmethod
+    def seal(cls, path: Path, facts: FactsT) -> Self:
+        """Turn a folder that has been filled into a bundle: digest every file and write the page last."""
+        files = {
+            str(file.relative_to(path)): sha256_of(file)
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and file.name != PAGE
+        }
+        bundle = cls(path, facts, files)
+        (path / PAGE).write_text(bundle._page(), encoding="utf-8")
+        return bundle
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a sealed folder, checking that it is whole.
+
+        Raises:
+            StoreError: the page is missing or unreadable, or a file is missing or was changed.
+        """
+        again = "delete it and run again; what depends on it is made anew"
+        try:
+            page: dict[str, Any] = json.loads((path / PAGE).read_text(encoding="utf-8"))
+            facts, files = cls.Facts.model_validate(page["facts"]), dict(page["files"])
+        except (OSError, ValueError, KeyError, ValidationError) as error:
+            raise StoreError(f"not a readable {cls.__name__}: {error}", where=str(path), to_do=again) from error
+        for name, digest in files.items():
+            file = path / name
+            if not file.resolve().is_relative_to(path.resolve()):
+                raise StoreError(f"{name!r} points outside the bundle", where=str(path), to_do="do not trust this bundle")
+            if not file.is_file() or sha256_of(file) != digest:
+                state = "is missing" if not file.is_file() else "was changed or cut short (its sha256 differs)"
+                raise StoreError(f"{name!r} {state}", where=str(path), to_do=again)
+        return cls(path, facts, files)  # type: ignore[arg-type]
+
+    def copy_to(self, path: Path) -> Self:
+        """Copy the files that belong to the bundle into ``path``, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".incoming-") as folder:
+            staged = Path(folder) / "bundle"
+            for name in [*self.files, PAGE]:
+                (staged / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.path / name, staged / name)
+            if path.exists():
+                shutil.rmtree(path)
+            staged.rename(path)
+        return type(self)(path, self.facts, self.files)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.digest[:12]}, {len(self.files)} files)"
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 (hex) of a file's content."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

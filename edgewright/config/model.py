@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ModelSpec: which model, from which weights, trained how."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgewright.config.base import Config
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class Schedule(Config):
+    """How the learning rate falls."""
+
+    kind: Literal["constant", "cosine", "step"] = "cosine"
+    warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs over which the rate rises linearly from 0."""
+    step_epochs: PositiveInt = 10
+    """Step: epochs between two falls."""
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Step: factor of each fall."""
+
+
+class Training(Config):
+    """How the weights are found."""
+
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 64
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Positive = 3e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """SGD only."""
+    schedule: Schedule = Schedule()
+    l1: NonNegative = 0.0
+    """Weight of the sum of absolute weights in the loss."""
+    l2: NonNegative = 1e-4
+    """Weight decay of the optimizer (decoupled in AdamW)."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Classification only."""
+    early_stopping: PositiveInt | None = None
+    """Epochs without a better validation score before training stops; the best epoch's weights are kept in any case."""
+    deterministic: bool = False
+    """Only deterministic kernels; the same seed then gives the same weights on the same machine."""
+
+
+class ModelSpec(Config):
+    """The network, its starting weights and its training."""
+
+    framework: str = "pytorch"
+    """Name of an installed framework integration."""
+    architecture: str = "resnet8"
+    """A shipped model ('resnet8', 'ds_cnn', 'mlp', 'cnn1d') or 'module:function' returning a model."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the architecture, such as {width: 16, dropout: 0.1}."""
+    weights: str | None = None
+    """File of pretrained weights (a state_dict, or .safetensors) to start from."""
+    allow_pickle: bool = False
+    """Your written consent to unpickle 'weights', which can run any code. Without it only plain tensors are read."""
+    training: Training | None = Training()
+    """null: no training at all, 'weights' are used as they are."""
+
+    @model_validator(mode="after")
+    def _weights_or_training(self) -> Self:
+        if self.training is None and self.weights is None:
+            raise ValueError("'training: null' needs 'weights': there is nothing to release otherwise")
+        return self

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ReleaseConfig: the whole of release.yaml."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from edgewright.config.base import Config, ImportPath, Name
+from edgewright.config.data import DataSpec, Task
+from edgewright.config.gate import GateConfig, Measuring
+from edgewright.config.model import ModelSpec
+from edgewright.config.target import Target
+from edgewright.metrics import METRICS, default_metric
+from edgewright.config.recipe import Rung, parse_rung
+
+STARTER_LADDER = ("ptq_w8a8", "fp16")
+
+
+class Tracking(Config):
+    """Where runs are recorded and artifacts are promoted."""
+
+    uri: str | None = None
+    """MLflow tracking URI; left out, MLFLOW_TRACKING_URI, and without that a sqlite file in the output folder."""
+    experiment: str = "edgewright"
+
+
+class ReleaseConfig(Config):
+    """Everything one release needs. Relative paths are taken from the folder of release.yaml."""
+
+    name: Name = "release"
+    """Name of the release; models are registered as <name>-<target>."""
+    task: Task = "classification"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seeds splits, training, calibration choice and bootstrap."""
+    data: DataSpec = DataSpec()
+    model: ModelSpec = ModelSpec()
+    metric: str | None = None
+    """'top1', 'macro_f1', 'auc', 'mae' or 'module:function'; left out: top1, mae or auc, by the task."""
+    ladder: Annotated[tuple[Rung, ...], Field(min_length=1, validate_default=True)] = STARTER_LADDER  # type: ignore[assignment]
+    """Recipes in the order they are tried; each target stops at the first that meets its budget."""
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    gate: GateConfig = GateConfig()
+    measuring: Measuring = Measuring()
+    tracking: Tracking = Tracking()
+    output: str = "edgewright-out"
+    """Folder for report, release.json and the promoted artifacts."""
+
+    @field_validator("ladder", mode="before")
+    @classmethod
+    def _rungs(cls, value: Any) -> Any:
+        return [parse_rung(rung) for rung in value] if isinstance(value, list | tuple) else value
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        names = [target.name for target in targets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two targets are called {twice[0]!r}; names must differ")
+        return targets
+
+    @model_validator(mode="after")
+    def _metric_fits_task(self) -> Self:
+        if self.metric is not None and ":" not in self.metric:
+            known = METRICS.get(self.metric)
+            if known is None:
+                raise ValueError(f"metric {self.metric!r} is unknown; valid: {', '.join(METRICS)} or 'module:function'")
+            if self.task not in known.tasks:
+                raise ValueError(f"metric {self.metric!r} does not fit task {self.task!r}; it is for {', '.join(known.tasks)}")
+        return self
+
+    @property
+    def metric_name(self) -> str:
+        """The metric asked for, or the task's own."""
+        return self.metric or default_metric(self.task)
+
+    def ladder_of(self, target: Target) -> tuple[Rung, ...]:
+        """The target's own ladder, or the release's."""
+        return target.ladder or self.ladder
+
+    @property
+    def output_folder(self) -> Path:
+        """Where this release's report and artifacts go: <output>/<name>."""
+        return Path(self.output) / self.name
+
+
+__all__ = ["ImportPath", "ReleaseConfig", "Tracking"]

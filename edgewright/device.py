@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device port: carries an artifact and inputs to where it runs, brings back outputs and timings."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+from pydantic import Field
+
+from edgewright.artifact import ArtifactManifest
+from edgewright.config.base import Config
+from edgewright.measure import DeviceFacts, Evidence, Frozen
+
+
+class ProbePlan(Frozen):
+    """What one fresh process on the device does."""
+
+    runtime: str = Field(description="Name of the runtime, or 'module:Class'.")
+    threads: int = 1
+    warmup: int = 0
+    invocations: int = Field(default=0, description="Timed runs of single samples, round and round the inputs; 0: none.")
+    outputs: bool = Field(description="Whether the outputs of all inputs are brought back.")
+
+
+class ProbeFacts(Frozen):
+    """What one fresh process saw."""
+
+    latencies_ms: tuple[float, ...] = ()
+    peak_memory_bytes: int | None = Field(
+        default=None, description="Peak resident memory above the process's own just before it opened the file; None where unknown."
+    )
+    arena_bytes: int | None = Field(default=None, description="Exact tensor arena, where the runtime knows it.")
+
+
+class Device(ABC):
+    """Somewhere an artifact can run."""
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
+    evidence: ClassVar[Evidence] = "measured"
+    """'emulated' when it only imitates the hardware."""
+
+    class Options(Config):
+        """Options of the device in `targets[].device_options`; subclasses add fields."""
+
+    @abstractmethod
+    def facts(self, threads: int) -> DeviceFacts:
+        """Describe the device: the fingerprint that every measurement carries."""
+
+    @abstractmethod
+    def probe(
+        self, file: Path, manifest: ArtifactManifest, inputs: NDArray[Any], plan: ProbePlan, options: Config
+    ) -> tuple[ProbeFacts, NDArray[Any] | None]:
+        """Run the plan in one fresh process.
+
+        Args:
+            file: main file of the artifact.
+            manifest: what the file claims; the probe prepares inputs and reads outputs by it.
+            inputs: raw, stored samples (N, …), as the sensor gives them; preprocessing happens on the device.
+            plan: what to do.
+            options: this device's Options.
+
+        Returns:
+            The facts, and float32 outputs (N, …) when the plan asks for them.
+
+        Raises:
+            DeviceError: the process died or did not answer; the last lines it printed are in the message.
+        """

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Digests of what a result depends on: code, plugins, toolkits, files. They keep caches honest.
+
+ZenML's cache key sees a step's own source and not the helpers it calls; ``of_code`` follows every import a
+module makes within its own top-level package, so that a changed helper invalidates exactly the steps that reach it.
+"""
+
+import ast
+import hashlib
+import importlib.util
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from edgewright.bundle import sha256_of
+from edgewright.errors import DataError
+
+
+def of_code(module: str) -> str:
+    """Digest the source of a module and of all it imports from its own top-level package, however deep."""
+    sources: dict[str, bytes] = {}
+    _collect(module, module.partition(".")[0], sources)
+    return _digest(name.encode() + b"\0" + sources[name] for name in sorted(sources))
+
+
+def of_plugin(plugin: type[Any]) -> str:
+    """Digest a plugin's code and the versions of the toolkits it needs."""
+    versions = [f"{name}=={found}".encode() for name, found in sorted(toolchain(plugin.requires).items())]
+    return _digest([of_code(plugin.__module__).encode(), *versions])
+
+
+def of_path(path: Path) -> str:
+    """Digest a file, or all files below a folder with their names.
+
+    Raises:
+        DataError: there is nothing at the path.
+    """
+    if path.is_file():
+        return sha256_of(path)
+    if not path.is_dir():
+        raise DataError(f"no file or folder {path.name!r}", where=str(path), to_do="check the path in release.yaml")
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return _digest(f"{file.relative_to(path)}\0{sha256_of(file)}".encode() for file in files)
+
+
+def toolchain(modules: tuple[str, ...]) -> dict[str, str]:
+    """Distribution name to installed version, for importable modules."""
+    found = {}
+    for module in modules:
+        for distribution in _distributions().get(module.partition(".")[0], []):
+            try:
+                found[distribution] = version(distribution)
+            except PackageNotFoundError:
+                continue
+    return found
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return {module: list(names) for module, names in packages_distributions().items()}
+
+
+def _collect(module: str, package: str, sources: dict[str, bytes]) -> None:
+    if module in sources:
+        return
+    file = _source_file(module)
+    if file is None:
+        return
+    sources[module] = file.read_bytes()
+    is_package = file.name == "__init__.py"
+    for name in _imports(ast.parse(sources[module]), module if is_package else module.rpartition(".")[0]):
+        if name.partition(".")[0] == package:
+            _collect(name, package, sources)
+
+
+def _imports(tree: ast.Module, package: str) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                anchor = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+                base = f"{anchor}.{base}".rstrip(".")
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def _source_file(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _digest(parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()

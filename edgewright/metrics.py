@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task metrics: one number from labels and float outputs.
+
+Outputs are what the model returns: logits (N, C) for classification, values (N, K) for regression, one anomaly
+score a sample (N,) for anomaly detection (higher is more anomalous).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+MetricFunction = Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: what it is called, which tasks it fits, and which way is better."""
+
+    name: str
+    tasks: tuple[str, ...]
+    higher_is_better: bool
+    unit: str
+    score: MetricFunction
+    """(labels, outputs) -> value."""
+
+
+def top1(labels: Array, outputs: Array) -> float:
+    """Share of samples whose largest output is their label's."""
+    return float(np.mean(outputs.argmax(axis=1) == labels))
+
+
+def macro_f1(labels: Array, outputs: Array) -> float:
+    """F1 of each class that occurs in labels or answers, averaged without weights."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, outputs.argmax(axis=1), average="macro", zero_division=0.0))
+
+
+def auc(labels: Array, outputs: Array) -> float:
+    """Area under the ROC curve: binary from scores, or from the second of two logits; one against the rest otherwise.
+
+    Raises:
+        ValueError: fewer than two classes among the labels.
+    """
+    from scipy.special import softmax
+    from sklearn.metrics import roc_auc_score
+
+    if outputs.ndim == 1 or outputs.shape[1] == 1:
+        return float(roc_auc_score(labels, outputs.reshape(-1)))
+    if outputs.shape[1] == 2:
+        return float(roc_auc_score(labels, outputs[:, 1].astype(float) - outputs[:, 0]))
+    return float(roc_auc_score(labels, softmax(outputs.astype(float), axis=1), multi_class="ovr", labels=range(outputs.shape[1])))
+
+
+def mae(labels: Array, outputs: Array) -> float:
+    """Mean absolute error over samples and output values."""
+    return float(np.mean(np.abs(outputs.reshape(len(outputs), -1).astype(float) - labels.reshape(len(labels), -1))))
+
+
+METRICS: dict[str, Metric] = {
+    "top1": Metric("top1", ("classification",), True, "fraction", top1),
+    "macro_f1": Metric("macro_f1", ("classification",), True, "fraction", macro_f1),
+    "auc": Metric("auc", ("classification", "anomaly"), True, "fraction", auc),
+    "mae": Metric("mae", ("regression",), False, "label units", mae),
+}
+
+
+def default_metric(task: str) -> str:
+    """Name of the metric a task is judged by when none is asked for."""
+    return {"classification": "top1", "regression": "mae", "anomaly": "auc"}[task]
+
+
+def metric(name: str) -> Metric:
+    """Find a metric by name, or wrap 'module:function' (labels, outputs) -> float.
+
+    A function of the user's own is taken as higher-is-better unless it carries ``higher_is_better = False``.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    from edgewright.plugins import load_object
+
+    function = load_object(name, asked_for="metric")
+    return Metric(name, ("classification", "regression", "anomaly"), getattr(function, "higher_is_better", True), "", function)

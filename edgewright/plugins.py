@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find integrations by name: entry points of the groups below, or 'module:Class' in a user's own file.
+
+Discovery never imports what was not asked for, and a request for something that is not there fails.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from edgewright.errors import ConfigError, ToolkitMissing, nearest
+
+Kind = Literal["frameworks", "runtimes", "devices", "services"]
+
+
+def names(kind: Kind) -> list[str]:
+    """Names of all installed integrations of a kind, sorted; nothing is imported."""
+    return sorted(_entries(kind))
+
+
+def find(kind: Kind, name: str) -> type[Any]:
+    """Return the class of an integration.
+
+    Raises:
+        ConfigError: no integration has this name.
+        ToolkitMissing: the integration itself cannot be imported.
+    """
+    if ":" in name:
+        found: type[Any] = load_object(name, asked_for=kind.removesuffix("s"))
+        return found
+    entries = _entries(kind)
+    if name not in entries:
+        raise ConfigError(
+            f"no {kind.removesuffix('s')} is called {name!r}",
+            to_do=nearest(name, entries) + " (or 'module:Class' of your own)",
+        )
+    loaded: type[Any] = entries[name].load()
+    return loaded
+
+
+def create(kind: Kind, name: str) -> Any:
+    """Return an instance of an integration whose toolkits are installed.
+
+    Raises:
+        ConfigError: no integration has this name.
+        ToolkitMissing: a toolkit it needs is not installed; the message is the pip line.
+    """
+    plugin = find(kind, name)
+    lacking = missing(plugin)
+    if lacking:
+        raise ToolkitMissing.of(f"{kind.removesuffix('s')} {name!r}", lacking, plugin.install)
+    return plugin()
+
+
+def missing(plugin: type[Any]) -> list[str]:
+    """Modules the plugin needs that are not installed; nothing is imported."""
+    return [module for module in plugin.requires if not _importable(module)]
+
+
+def load_object(path: str, *, asked_for: str) -> Any:
+    """Import 'module:attribute' for the config key ``asked_for``; the working folder is searched first, as python -m does.
+
+    Raises:
+        ConfigError: the module cannot be imported, or has no such attribute.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise ConfigError(f"{path!r} is not of the form 'module:attribute'", where=asked_for)
+    with working_folder_on_path():
+        try:
+            module = importlib.import_module(module_name)
+        except Exception as error:
+            raise ConfigError(
+                f"module {module_name!r} does not import: {type(error).__name__}: {error}",
+                where=f"{asked_for}: {path}",
+                to_do=f"try it: python -c 'import {module_name}' (in {Path.cwd()})",
+            ) from error
+    found = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            public = [name for name in vars(module) if not name.startswith("_")]
+            raise ConfigError(
+                f"module {module_name!r} has no {attribute!r}", where=f"{asked_for}: {path}", to_do=nearest(attribute, public)
+            )
+        found = getattr(found, part)
+    return found
+
+
+@contextmanager
+def working_folder_on_path() -> Iterator[None]:
+    """Let imports see the working folder, as they do under `python -m`."""
+    folder = str(Path.cwd())
+    added = folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if added and folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _entries(kind: Kind) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=f"edgewright.{kind}")}
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

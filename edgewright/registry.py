@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tracker port: where runs are recorded and artifacts are registered and promoted."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from edgewright.artifact import Artifact
+from edgewright.measure import Frozen
+
+if TYPE_CHECKING:
+    from edgewright.report.facts import ReleaseFacts
+
+
+class Champion(Frozen):
+    """What the alias 'champion' of a registered model points to."""
+
+    model: str
+    version: str
+    digest: str
+    """Digest of the artifact bundle."""
+
+
+class Tracker(ABC):
+    """One tracking server and its model registry. Methods are idempotent: the same content is recorded once."""
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]]
+    install: ClassVar[str]
+
+    @abstractmethod
+    def connect(self, uri: str, experiment: str) -> None:
+        """Open the store, creating its schema first when there is none.
+
+        Raises:
+            StoreError: the store cannot be reached or written.
+        """
+
+    @abstractmethod
+    def recorded(self, digest: str) -> str | None:
+        """Run id of the release with this digest of its facts, when it has been recorded whole; None otherwise."""
+
+    @abstractmethod
+    def record(self, facts: "ReleaseFacts", digest: str, files: Path, artifacts: dict[str, Artifact]) -> str:
+        """Record a release: a parent run, and a child run a target and rung; return the parent's run id.
+
+        Args:
+            facts: the whole release.
+            digest: digest of the facts, by which `recorded` finds it again.
+            files: folder with report.html and release.json, logged with the parent run.
+            artifacts: target name to the artifact the gate passed, logged with its child run.
+        """
+
+    @abstractmethod
+    def champion(self, model: str) -> Champion | None:
+        """What 'champion' points to, or None when the model has none."""
+
+    @abstractmethod
+    def fetch(self, champion: Champion, out: Path) -> Artifact:
+        """Download the champion's artifact into ``out`` and verify its digest."""
+
+    @abstractmethod
+    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str]) -> str:
+        """Register the artifact, alias it 'candidate', then 'champion'; the champion before it gets 'rollback'.
+
+        Promoting what already is champion changes nothing. Returns the version.
+        """

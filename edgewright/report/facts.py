@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ReleaseFacts: everything a release found out. release.json is this, the page and the MLflow run are drawn from it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgewright.artifact import ArtifactManifest, CandidateFacts
+from edgewright.config.data import SplitName
+from edgewright.data.dataset import DataCard
+from edgewright.gate.verdict import Finding, Outcome
+from edgewright.measure import Frozen, Measurement
+from edgewright.validation import ValidationFacts
+
+
+class CheckResult(Frozen):
+    """One rule the data was checked against."""
+
+    rule: str
+    passed: bool
+    detail: str = Field(description="What was found; a failure names rows or files.")
+
+
+class ConfusionChange(Frozen):
+    """How often float model and artifact answered what, by true class, on the split the rung was judged on."""
+
+    labels: tuple[str, ...]
+    baseline: tuple[tuple[int, ...], ...] = Field(description="Rows: true class; columns: the float model's answer.")
+    artifact: tuple[tuple[int, ...], ...] = Field(description="Rows: true class; columns: the artifact's answer.")
+
+
+class RungFacts(Frozen):
+    """One rung of one target's climb: what was tried, what was found, why it was refused."""
+
+    recipe: str
+    status: Literal["passed", "refused", "inconclusive", "failed", "skipped"] = Field(
+        description="failed: it could not be made or run; skipped: it was not tried, the reason says why."
+    )
+    reasons: tuple[str, ...] = ()
+    screening: tuple[Finding, ...] = Field(default=(), description="Rules on validation data, while climbing.")
+    gate: tuple[Finding, ...] = Field(default=(), description="Rules on test data; empty when it was not looked at.")
+    alpha: float | None = Field(default=None, description="Share of gate.alpha that this look at the test data spent.")
+    artifact_digest: str | None = None
+    manifest: ArtifactManifest | None = None
+    validation: ValidationFacts | None = None
+    test: ValidationFacts | None = None
+    confusion: ConfusionChange | None = None
+
+
+class TargetFacts(Frozen):
+    """One target: its climb and how it ended."""
+
+    name: str
+    runtime: str
+    device: str
+    model: str = Field(description="Name under which the artifact is registered: <release>-<target>.")
+    outcome: Outcome
+    passed_rung: int | None = Field(description="Index into rungs; None when nothing passed.")
+    rungs: tuple[RungFacts, ...]
+    budget: dict[str, float]
+    champion_before: str | None = Field(default=None, description="Digest of the champion whose place was wanted.")
+    test_looks: int = Field(description="How often the test data was looked at for this target.")
+
+
+class ReleaseFacts(Frozen):
+    """Everything one release found out."""
+
+    schema_version: Literal[1] = 1
+    release: str
+    edgewright: str = Field(description="Version of edgewright.")
+    metric: str
+    higher_is_better: bool
+    config: dict[str, object] = Field(description="The whole ReleaseConfig, as JSON.")
+    data: DataCard
+    data_digest: str
+    code_digest: str
+    checks: tuple[CheckResult, ...]
+    candidate: CandidateFacts
+    candidate_digest: str
+    baseline: dict[SplitName, dict[str, Measurement]]
+    targets: tuple[TargetFacts, ...]
+    toolchain: dict[str, str]
+
+    @property
+    def refused(self) -> tuple[TargetFacts, ...]:
+        """Targets that were not promoted."""
+        return tuple(target for target in self.targets if target.outcome != "pass")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runtime port: what writes an exported file, reads it back, and executes it.
+
+A third-party runtime is one class in one file, used as `runtime: my_module:MyRuntime`, published by an entry
+point in the group `edgewright.runtimes`, and proven by subclassing `edgewright.testing.RuntimeContract`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.artifact import TensorSpec
+from edgewright.config.base import Config
+from edgewright.config.recipe import PtqW8A8
+from edgewright.measure import Evidence
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs of a file, as the file itself declares them."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Session(Protocol):
+    """A loaded file, ready to run."""
+
+    def run(self, sample: Array) -> Array:
+        """Run one stored-dtype sample with its batch dimension (1, …); return the raw first output (1, …)."""
+
+    def arena_bytes(self) -> int | None:
+        """Exact bytes of the tensor arena, where the runtime knows it; None elsewhere."""
+
+
+@dataclass(frozen=True)
+class PassRequest:
+    """What a file pass gets: the float file, where to write, calibration inputs and the pass's options."""
+
+    parent: Path
+    out: Path
+    calibration: Array
+    """Preprocessed float32 inputs (N, …) in the layout of the parent file's input."""
+    options: Any
+    """The pass's config type, such as PtqW8A8."""
+
+
+FilePass = Callable[[PassRequest], None]
+
+
+class Runtime(ABC):
+    """Executes exported files of one format."""
+
+    name: ClassVar[str]
+    format: ClassVar[str]
+    suffix: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]]
+    """Importable modules it needs to export and run."""
+    install: ClassVar[str]
+    """The pip line that brings them."""
+    frameworks: ClassVar[tuple[str, ...]] = ("pytorch",)
+    """Frameworks whose models it can export."""
+    exports_with: ClassVar[str | None] = None
+    """Name of the runtime whose exports this one executes, when it has none of its own (TFLite Micro: LiteRT)."""
+    latency_evidence: ClassVar[Evidence] = "measured"
+    """'emulated' when its speed on the measuring device says nothing of the target (an MCU interpreter on a PC)."""
+    memory_evidence: ClassVar[Evidence] = "measured"
+    runs_float: ClassVar[bool] = True
+
+    class Options(Config):
+        """Options of the runtime in `targets[].options`; subclasses add fields."""
+
+    @property
+    @abstractmethod
+    def passes(self) -> Mapping[type[Any], FilePass]:
+        """Pass config type to the one function that performs it on an exported file."""
+
+    @abstractmethod
+    def export(self, model: Any, example: Array, out: Path, options: Config) -> None:
+        """Write a live framework model (in inference mode) as a float file with a batch of one (or a free batch).
+
+        Args:
+            model: the framework's own object, such as an ``nn.Module``.
+            example: one float32 sample with batch dimension, in the framework's layout.
+            out: file to write.
+            options: this runtime's Options.
+
+        Raises:
+            ExportError: the toolkit refused the model; the message names the operator where it is known.
+        """
+
+    @abstractmethod
+    def inspect(self, file: Path) -> Signature:
+        """Read what the file declares: names, shapes, dtypes, layout of the inputs, quantization.
+
+        Raises:
+            ExportError: the file is not readable as this format (cut short, or another format).
+        """
+
+    @abstractmethod
+    def load(self, file: Path, threads: int) -> Session:
+        """Load a file once, to run it many times.
+
+        Raises:
+            ExportError: the runtime refuses the file; the message names the operator where it is known.
+        """
+
+    def supports(self, kind: str) -> bool:
+        """Whether a pass, by its kind, can be performed for this runtime."""
+        return any(config.model_fields["kind"].default == kind for config in self.passes)
+
+
+def quantize_input(sample: Array, spec: TensorSpec) -> Array:
+    """Turn float32 model input into what the file's input stores: rounded to nearest, clipped to the dtype's range."""
+    if spec.scale is None:
+        return sample.astype(spec.dtype)
+    limits = np.iinfo(spec.dtype)
+    return np.clip(np.round(sample / spec.scale + spec.zero_point), limits.min, limits.max).astype(spec.dtype)
+
+
+def dequantize_output(raw: Array, spec: TensorSpec) -> Array:
+    """Turn what the file's output stores into float32."""
+    if spec.scale is None:
+        return raw.astype(np.float32)
+    return ((raw.astype(np.float32) - spec.zero_point) * spec.scale).astype(np.float32)
+
+
+__all__ = ["FilePass", "PassRequest", "PtqW8A8", "Runtime", "Session", "Signature", "dequantize_output", "quantize_input"]

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What validating an exported file on a device brings back: measurements of it and of its float parent, and parity."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from edgewright.bundle import Bundle
+from edgewright.config.data import SplitName
+from edgewright.measure import DeviceFacts, Frozen, Measurement
+
+
+class Parity(Frozen):
+    """An exported file against the float model in its framework, on the same real inputs."""
+
+    n: int
+    agreement: float | None = Field(description="Share of samples with the same top-1 class; None where there are no classes.")
+    worst_difference: float = Field(description="Largest absolute difference of any output.")
+    worst_difference_lsb: float | None = Field(description="The same in quantization steps of the output; None for float outputs.")
+    relative_difference: float = Field(description="worst_difference as a share of the float outputs' range.")
+    saturation: float = Field(description="Share of outputs at an end of the quantized range while the float model's lie beyond it.")
+    gain: float | None = Field(description="Slope of file against float outputs (least squares); 1 is right. None without variance.")
+    correlation: float | None = Field(description="Correlation of file with float outputs over all values; None without variance.")
+    constant_outputs: tuple[int, ...] = Field(description="Outputs that do not depend on the input, though the float model's do.")
+    not_finite: int = Field(description="How many outputs are NaN or infinite.")
+    permutation: tuple[int, ...] | None = Field(
+        default=None, description="Order of the float model's outputs that fits the file's far better than the given one."
+    )
+
+
+class ValidationFacts(Frozen):
+    """One artifact on one device and one split."""
+
+    target: str
+    recipe: str
+    artifact: str = Field(description="Digest of the artifact.")
+    split: SplitName
+    measurements: dict[str, Measurement] = Field(
+        description="By name: the metric, latency_p50_ms, latency_p95_ms, latency_p99_ms, size_bytes, peak_memory_bytes. "
+        "What nobody took is absent."
+    )
+    parent: dict[str, Measurement] = Field(description="The float parent's, taken in turn with the artifact's.")
+    ratios: dict[str, Measurement] = Field(description="Artifact over float parent, by the same names.")
+    parity: Parity
+    device: DeviceFacts
+
+
+class ValidationRun(Bundle[ValidationFacts]):
+    """The facts, outputs.npy (float32 outputs of every sample of the split) and latencies.npz (ms, artifact and parent)."""
+
+    Facts = ValidationFacts
+
+    def outputs(self) -> NDArray[np.float32]:
+        """Float32 outputs (N, …) of the file, in the split's order."""
+        array: NDArray[np.float32] = np.load(self.path / "outputs.npy", allow_pickle=False)
+        return array
+
+
+class BaselineFacts(Frozen):
+    """The float model in its framework, on validation and test data."""
+
+    candidate: str = Field(description="Digest of the candidate.")
+    parameters: int
+    measurements: dict[SplitName, dict[str, Measurement]]
+
+
+class Baseline(Bundle[BaselineFacts]):
+    """The facts, and <split>_outputs.npy for validation and test: float32, what `edgewright.metrics` wants."""
+
+    Facts = BaselineFacts
+
+    def outputs(self, split: SplitName) -> NDArray[np.float32]:
+        """Float32 outputs (N, …) of the float model, in the split's order."""
+        array: NDArray[np.float32] = np.load(self.path / f"{split}_outputs.npy", allow_pickle=False)
+        return array
