@@ -1,0 +1,57 @@
+# Two commands are all most people need: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/.installed
+CHECKED := build/checked
+
+# uv does not read pip's settings. Without a wheel folder of one's own, torch comes from its CPU index.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+else
+export UV_TORCH_BACKEND ?= cpu
+endif
+
+.PHONY: help install demo test lint types unit package system-packages clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
+
+install: $(STAMP) ## Make .venv and install edgewright with everything the tests need
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev]'
+	touch $(STAMP)
+
+demo: install ## Release a model trained on scikit-learn's digits to three edge targets
+	cd examples/quickstart && ZENML_CONFIG_PATH=$(CURDIR)/.demo/zenml $(BIN)/edgewright run release.yaml
+
+test: install system-packages lint types ## Lint, types, import contracts and every test
+	$(BIN)/pytest
+
+lint: install ## Style, and the direction of imports (on the built wheel)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory $(CHECKED)
+	cp pyproject.toml $(CHECKED)/ && cd $(CHECKED) && PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+types: install $(CHECKED) ## mypy --strict on the built wheel
+	cd $(CHECKED) && MYPYPATH=. $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p edgewright
+
+SOURCES := $(shell find edgewright steps pipelines integrations stacks -name '*.py' -o -name '*.j2' -o -name '*.css' -o -name '*.yaml')
+$(CHECKED): $(SOURCES) pyproject.toml $(STAMP)
+	rm -rf $(CHECKED) build/lib build/wheel && mkdir -p build
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . > build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
+	$(BIN)/uv pip install --quiet --no-deps --target $(CHECKED) build/wheel/*.whl
+	touch $(CHECKED)
+
+package: install ## Build wheel and source distribution into dist/
+	$(BIN)/python -m build --no-isolation
+
+system-packages: ## Debian packages the tests need (chromium shows the report as a picture)
+	@.ci/system-packages
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) build dist .demo examples/quickstart/edgewright-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

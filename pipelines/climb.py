@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One target's way up its ladder: compress, validate and screen rung after rung, until one stands."""
+
+from dataclasses import dataclass, field
+
+from edgewright.artifact import Artifact
+from edgewright.config import SplitName, Target
+from edgewright.config.recipe import Rung
+from edgewright.errors import EdgewrightError, StoreError
+from edgewright.gate.verdict import Verdict
+from edgewright.ladder import why_not
+from edgewright.pipelines.context import Context, Handle, Toolkit, place_of, step_id
+from edgewright.plugins import create
+from edgewright.registry import Champion
+from edgewright.report.facts import RungFacts
+from edgewright.steps.compress import compress
+from edgewright.steps.screen_rung import screen_rung
+from edgewright.steps.validate_artifact import validate_artifact
+from edgewright.steps.validate_champion import validate_champion
+from edgewright.validation import ValidationRun
+
+
+@dataclass
+class Stop:
+    """A rung that passed screening, with all the gate needs to judge it."""
+
+    artifact: Handle
+    test: Handle
+    screening: Handle
+    champion: Handle | None
+
+
+@dataclass
+class Climb:
+    """Where one target stands on its ladder."""
+
+    context: Context
+    target: Target
+    champion_before: Champion | None
+    rungs: list[RungFacts] = field(default_factory=list)
+    stop: Stop | None = None
+    passed: bool = False
+    looks: int = 0
+
+    def to_next_stop(self) -> Stop | None:
+        """Climb on until a rung passes screening; None when the ladder is at its end."""
+        self.stop = None
+        ladder = self.context.config.ladder_of(self.target)
+        while self.stop is None and len(self.rungs) < len(ladder):
+            self.rungs.append(self._try(ladder[len(self.rungs)]))
+        return self.stop
+
+    def settle(self, verdict: Verdict, alpha: float) -> None:
+        """Take the gate's verdict on the stop: stay there, or leave the rung behind."""
+        status = {"pass": "passed", "fail": "refused", "inconclusive": "inconclusive"}[verdict.outcome]
+        judged = {"status": status, "reasons": verdict.reasons, "gate": verdict.findings, "alpha": alpha}
+        self.rungs[-1] = self.rungs[-1].model_copy(update=judged)
+        self.looks += 1
+        self.passed = verdict.outcome == "pass"
+
+    def _try(self, rung: Rung) -> RungFacts:
+        reason = why_not(rung, create("runtimes", self.target.runtime))
+        if reason:
+            return RungFacts(recipe=rung.name, status="skipped", reasons=(reason,))
+        try:
+            return self._attempt(rung)
+        except (StoreError, OSError):
+            raise  # the store is everybody's: no other target would fare better
+        except Exception as error:  # a rung that cannot be made is a finding, and never stops the other targets
+            what = error.message if isinstance(error, EdgewrightError) else f"{type(error).__name__}: {error}"
+            return RungFacts(recipe=rung.name, status="failed", reasons=(what,))
+
+    def _attempt(self, rung: Rung) -> RungFacts:
+        shared, name = self.context, (self.target.name, rung.name)
+        toolkit = Toolkit.of(self.target)
+        parent = shared.parent(self.target, toolkit)
+        artifact = compress(
+            parent, shared.dataset, toolkit.exporter, rung, toolkit.exporter_digest, id=step_id("compress", *name)
+        )
+        validation = self._validate(artifact, parent, toolkit, "validation", step_id("validate", *name))
+        screening = screen_rung(
+            validation, shared.baseline, self.target, shared.config.metric_name, shared.config.gate, id=step_id("screen", *name)
+        )
+        made: Artifact = artifact.load()
+        run: ValidationRun = validation.load()
+        verdict: Verdict = screening.load()
+        facts = {"artifact_digest": made.digest, "manifest": made.facts, "validation": run.facts}
+        if verdict.outcome == "pass":
+            test = self._validate(artifact, parent, toolkit, "test", step_id("test", *name))
+            self.stop = Stop(artifact, test, screening, self._champion(made.digest, toolkit))
+            facts["test"] = test.load().facts
+        return RungFacts(
+            recipe=rung.name,
+            status="refused",
+            reasons=verdict.reasons,
+            screening=verdict.findings,
+            **facts,  # type: ignore[arg-type]
+        )
+
+    def _validate(self, artifact: Handle, parent: Handle, toolkit: Toolkit, split: SplitName, name: str) -> Handle:
+        config = self.context.config
+        return validate_artifact(
+            artifact,
+            parent,
+            self.context.dataset,
+            self.context.baseline,
+            place_of(self.target),
+            split,
+            config.metric_name,
+            config.measuring,
+            config.seed,
+            timing=split == "validation",
+            plugin=toolkit.device_digest,
+            id=name,
+        )
+
+    def _champion(self, challenger: str, toolkit: Toolkit) -> Handle | None:
+        """Run the champion over the test data; None when there is none, or when the challenger is the champion."""
+        if self.champion_before is None or self.champion_before.digest == challenger:
+            return None
+        shared, config = self.context, self.context.config
+        return validate_champion(
+            self.champion_before,
+            shared.tracking,
+            shared.dataset,
+            shared.baseline,
+            place_of(self.target),
+            config.metric_name,
+            config.measuring,
+            config.seed,
+            plugin=toolkit.device_digest,
+            id=step_id("champion", self.target.name),
+        )
+
+
+def outcome_of(climb: Climb) -> str:
+    """Pass, or what the last rung that was judged came to: inconclusive, else fail."""
+    if climb.passed:
+        return "pass"
+    return "inconclusive" if any(rung.status == "inconclusive" for rung in climb.rungs) else "fail"

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a release: facts, report, record, promotion, and the verdict as an exit code."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from edgewright import __version__
+from edgewright.artifact import Artifact, Candidate
+from edgewright.config import ModelSpec, ReleaseConfig, Tracking
+from edgewright.data.dataset import Dataset
+from edgewright.errors import GateRefused, StoreError
+from edgewright.fingerprint import of_code, of_path, toolchain
+from edgewright.metrics import metric
+from edgewright.pipelines.climb import Climb, outcome_of
+from edgewright.pipelines.context import Context
+from edgewright.plugins import create
+from edgewright.registry import Tracker
+from edgewright.report.facts import CheckResult, ConfusionChange, ReleaseFacts, TargetFacts
+from edgewright.report.table import render_table
+from edgewright.report.write import write_report
+from edgewright.steps.promote_release import promote_release
+from edgewright.steps.report_release import report_release
+from edgewright.validation import Baseline
+
+UNFINISHED = "unfinished.json"
+
+
+@contextmanager
+def release_folder(config: ReleaseConfig) -> Iterator[Path]:
+    """Hold the output folder for one run; while it runs, unfinished.json lies there for `edgewright resume`.
+
+    Raises:
+        StoreError: the folder cannot be written, or another run of the same release holds it.
+    """
+    folder = config.output_folder.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the output folder: {error}", where=str(folder), to_do="set 'output' to another folder"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                "another run of this release is under way",
+                where=str(folder),
+                to_do="wait for it, or give this one another 'name'",
+            ) from None
+        (folder / UNFINISHED).write_text(config.model_dump_json(indent=1), encoding="utf-8")
+        try:
+            yield folder
+        except GateRefused:  # a verdict is an end, not an interruption
+            (folder / UNFINISHED).unlink()
+            raise
+        (folder / UNFINISHED).unlink()
+
+
+def tracking_of(config: ReleaseConfig) -> tuple[Tracking, Tracker]:
+    """Resolve where the release is recorded, and connect: this is where an unreachable store shows, before any training."""
+    default = f"sqlite:///{Path(config.output).absolute() / 'mlflow.db'}"
+    uri = config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or default
+    tracker: Tracker = create("services", "mlflow")
+    tracker.connect(uri, config.tracking.experiment)
+    return config.tracking.model_copy(update={"uri": uri}), tracker
+
+
+def starting_weights(model: ModelSpec) -> str:
+    """Digest of the weights training starts from, and of the user's own architecture; empty where there are none."""
+    weights = of_path(Path(model.weights)) if model.weights else ""
+    return weights + (of_code(model.architecture.partition(":")[0]) if ":" in model.architecture else "")
+
+
+def facts_of(context: Context, climbs: list[Climb], checks: list[CheckResult], candidate: Candidate) -> ReleaseFacts:
+    """Put together everything the release found out."""
+    config, dataset, baseline = context.config, context.dataset.load(), context.baseline.load()
+    modules = {module for target in config.targets for module in create("runtimes", target.runtime).requires}
+    return ReleaseFacts(
+        release=config.name,
+        edgewright=__version__,
+        metric=config.metric_name,
+        higher_is_better=metric(config.metric_name).higher_is_better,
+        config=json.loads(config.model_dump_json()),
+        data=dataset.card,
+        data_digest=dataset.digest,
+        code_digest=of_code("edgewright.pipelines.edge_release"),
+        checks=tuple(checks),
+        candidate=candidate.facts,
+        candidate_digest=candidate.digest,
+        baseline=baseline.facts.measurements,
+        targets=tuple(_target_facts(climb, dataset, baseline) for climb in climbs),
+        toolchain=toolchain(tuple(sorted({*modules, *create("frameworks", config.model.framework).requires}))),
+    )
+
+
+def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker: Tracker, folder: Path) -> None:
+    """Write the report, record the release and promote what passed, each only where it has not been done yet.
+
+    Raises:
+        GateRefused: at least one target was not promoted.
+    """
+    digest = hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
+    report_release(facts)
+    page, facts_file = write_report(facts, folder)
+    passed = [climb for climb in climbs if climb.passed]
+    artifacts: dict[str, Artifact] = {climb.target.name: climb.stop.artifact.load() for climb in passed if climb.stop}
+    done = tracker.recorded(digest) and all(_is_champion(tracker, facts.release, *item) for item in artifacts.items())
+    if not done:
+        handles = [climb.stop.artifact for climb in passed if climb.stop]
+        promote_release(facts, digest, handles, list(artifacts), context.tracking, str(folder))
+    for name, artifact in artifacts.items():
+        artifact.copy_to(folder / "artifacts" / name)
+    console = Console()
+    render_table(facts, console)
+    console.print(f"report   {page}\nfacts    {facts_file}\nmlflow   {context.tracking.uri}", soft_wrap=True, highlight=False)
+    if facts.refused:
+        names = ", ".join(target.name for target in facts.refused)
+        raise GateRefused(f"{len(facts.refused)} of {len(facts.targets)} targets not promoted: {names}", where=str(page))
+
+
+def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:
+    rungs, target = list(climb.rungs), climb.target
+    if climb.stop is not None:
+        rungs[-1] = rungs[-1].model_copy(update={"confusion": _confusion(climb, dataset, baseline)})
+    before = climb.champion_before
+    return TargetFacts(
+        name=target.name,
+        runtime=target.runtime,
+        device=target.device,
+        model=f"{climb.context.config.name}-{target.name}",
+        outcome=outcome_of(climb),
+        passed_rung=len(rungs) - 1 if climb.passed else None,
+        rungs=tuple(rungs),
+        budget=target.budget.model_dump(exclude_none=True),
+        champion_before=before.digest if before and before.digest != rungs[-1].artifact_digest else None,
+        test_looks=climb.looks,
+    )
+
+
+def _confusion(climb: Climb, dataset: Dataset, baseline: Baseline) -> ConfusionChange | None:
+    if dataset.card.task != "classification" or climb.stop is None:
+        return None
+    labels, count = dataset.labels("test"), len(dataset.card.labels)
+
+    def table(outputs: Any) -> tuple[tuple[int, ...], ...]:
+        flat = np.bincount(labels * count + outputs.argmax(axis=1), minlength=count * count)
+        return tuple(tuple(int(cell) for cell in row) for row in flat.reshape(count, count))
+
+    return ConfusionChange(
+        labels=dataset.card.labels, baseline=table(baseline.outputs("test")), artifact=table(climb.stop.test.load().outputs())
+    )
+
+
+def _is_champion(tracker: Tracker, release: str, target: str, artifact: Artifact) -> bool:
+    champion = tracker.champion(f"{release}-{target}")
+    return champion is not None and champion.digest == artifact.digest

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the float baseline in its framework: what every exported file is held against."""
+
+from typing import Annotated
+
+import numpy as np
+from zenml import step
+
+from edgewright.artifact import Candidate
+from edgewright.config.data import SplitName
+from edgewright.data.dataset import Dataset
+from edgewright.fingerprint import of_code
+from edgewright.metrics import metric as find_metric
+from edgewright.plugins import create
+from edgewright.progress import stage
+from edgewright.stats.score import metric_measurement
+from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.caching import policy
+from edgewright.validation import Baseline, BaselineFacts
+
+JUDGED_ON: tuple[SplitName, ...] = ("validation", "test")
+
+
+def _code() -> str:
+    return of_code("edgewright.steps.measure_baseline")
+
+
+@step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
+def measure_baseline(
+    candidate: Candidate,
+    dataset: Dataset,
+    metric: str,
+    seed: int,
+    plugin: str,
+) -> Annotated[Baseline, "baseline"]:
+    """Run the float model over validation and test data."""
+    framework = create("frameworks", candidate.facts.framework)
+    out, layout, measured = workspace(), framework.layouts[len(candidate.facts.input_shape)], {}
+    with stage("Measuring the float baseline"):
+        model = framework.load(candidate)
+        for split in JUDGED_ON:
+            outputs = framework.predict(model, dataset.inputs(split, layout))
+            np.save(out / f"{split}_outputs.npy", outputs, allow_pickle=False)
+            score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, "measured")
+            measured[split] = {metric: score}
+    facts = BaselineFacts(candidate=candidate.digest, parameters=candidate.facts.parameters, measurements=measured)
+    return Baseline.seal(out, facts)
