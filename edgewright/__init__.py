@@ -9,12 +9,12 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "edge_release"]
+__all__ = ["ReleaseConfig", "__version__", "edge_release"]
 
-_PIPELINES = {"edge_release": "edgewright.pipelines.edge_release"}
+_LAZY = {"edge_release": "edgewright.pipelines.edge_release", "ReleaseConfig": "edgewright.config"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PIPELINES:
-        return getattr(importlib.import_module(_PIPELINES[name]), name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'edgewright' has no attribute {name!r}")

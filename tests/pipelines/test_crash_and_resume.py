@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 in every step, then `edgewright resume`: what had finished is not done again, and the result is the same."""
+
+import json
+from typing import Any
+
+import pytest
+from release_project import Project
+
+STEPS_IN_ORDER = [
+    ("load_data", "edgewright.steps.load_data:load_dataset"),
+    ("validate_data", "edgewright.steps.validate_data:require"),
+    ("train_baseline", "edgewright.integrations.frameworks.pytorch:PyTorch.train"),
+    ("measure_baseline", "edgewright.steps.measure_baseline:metric_measurement"),
+    ("export_float_a", "edgewright.steps.export_float:export"),
+    ("compress_a_ptq_w8a8", "edgewright.steps.compress:apply_passes"),
+    ("validate_a_ptq_w8a8", "edgewright.steps.validate_artifact:validate"),
+    ("screen_a_ptq_w8a8", "edgewright.steps.screen_rung:screen"),
+    ("judge_look_1", "edgewright.steps.judge_look:judge"),
+    ("report_release", "edgewright.steps.report_release:render_page"),
+    ("promote_release", "edgewright.integrations.services.mlflow:MlflowTracker.promote"),
+]
+
+
+def _champion(project: Project) -> Any:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.folder}/edgewright-out/mlflow.db")
+    return client.get_model_version_by_alias("digits-a", "champion").version
+
+
+@pytest.mark.parametrize(("step", "dies_in"), STEPS_IN_ORDER, ids=[step for step, _ in STEPS_IN_ORDER])
+def test_kill_9_then_resume(project: Project, step: str, dies_in: str) -> None:
+    died = project.edgewright("run", "release.yaml", kill_in=dies_in)
+    assert died.killed, died.output
+    resumed = project.edgewright("resume", "release.yaml")
+    assert resumed.code == 0, resumed.output
+    finished_before = {name for name, _ in STEPS_IN_ORDER[: [name for name, _ in STEPS_IN_ORDER].index(step)]}
+    assert not finished_before & project.ran()
+    assert step in project.ran()
+    assert json.loads((project.out / "release.json").read_text())["targets"][0]["outcome"] == "pass"
+    assert _champion(project) == "1" or _champion(project) == 1
+
+
+def test_nothing_to_resume_is_said(project: Project) -> None:
+    ended = project.edgewright("resume", "release.yaml")
+    assert ended.code == 2
+    assert "nothing to resume" in ended.output

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same job three ways gives the same result, also inside a user's own ZenML project."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from release_project import AFFINE, Project
+
+BIN = Path(sys.executable).parent
+
+
+def _as_zenml_project(folder: Path) -> None:
+    """A project with steps/ and pipelines/ of its own, whose names are those of edgewright's folders."""
+    for package, text in {"steps": "MINE = 1\n", "pipelines": "from steps import MINE\n"}.items():
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text(text)
+    (folder / ".zen").mkdir()
+
+
+def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ZENML_CONFIG_PATH": str(folder / ".zenml"), "COLUMNS": "160"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def _result(folder: Path) -> Any:
+    facts = json.loads((folder / "edgewright-out" / "digits" / "release.json").read_text())
+    target = facts["targets"][0]
+    return target["outcome"], target["rungs"][0]["artifact_digest"], facts["candidate_digest"], facts["data_digest"]
+
+
+@pytest.fixture(scope="module")
+def by_edgewright(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    project = Project(tmp_path_factory.mktemp("edgewright"), AFFINE)
+    project.write()
+    ended = project.edgewright("run", "release.yaml")
+    assert ended.code == 0, ended.output
+    return _result(project.folder)
+
+
+def test_zenml_pipeline_run_in_a_project_with_its_own_steps_and_pipelines(tmp_path: Path, by_edgewright: Any) -> None:
+    _as_zenml_project(tmp_path)
+    Project(tmp_path, AFFINE).write()
+    done = _run(tmp_path, str(BIN / "zenml"), "pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "digits-a" in (tmp_path / "edgewright-out" / "digits" / "release.json").read_text()
+    assert _result(tmp_path) == by_edgewright
+
+
+def test_python(tmp_path: Path, by_edgewright: Any) -> None:
+    code = f"from edgewright import edge_release, ReleaseConfig; edge_release(ReleaseConfig.model_validate({AFFINE!r}))"
+    done = _run(tmp_path, sys.executable, "-c", code)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _result(tmp_path) == by_edgewright
+
+
+def test_zenml_ends_with_the_gate_s_exit_code_and_one_screen(tmp_path: Path) -> None:
+    target = {**AFFINE["targets"][0], "budget": {"size_bytes": 10}}
+    Project(tmp_path, AFFINE).write(targets=[target])
+    done = _run(tmp_path, str(BIN / "zenml"), "pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 of 1 targets not promoted: a" in done.stdout + done.stderr
+
+
+def test_zenml_refuses_a_wrong_configuration_in_one_screen(tmp_path: Path) -> None:
+    Project(tmp_path, AFFINE).write(sead=3)
+    done = _run(tmp_path, str(BIN / "zenml"), "pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "seed" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
