@@ -12,6 +12,8 @@ else
 export UV_TORCH_BACKEND ?= cpu
 endif
 
+# Prerequisites run in the order they are written.
+.NOTPARALLEL:
 .PHONY: help install demo test lint types unit package system-packages clean
 
 help: ## List the commands
@@ -28,8 +30,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## Release a model trained on scikit-learn's digits to three edge targets
 	cd examples/quickstart && ZENML_CONFIG_PATH=$(CURDIR)/.demo/zenml $(BIN)/edgewright run release.yaml
 
-test: install system-packages lint types ## Lint, types, import contracts and every test
-	$(BIN)/pytest
+test: install system-packages lint types unit ## Lint, types, import contracts and every test
+
+unit: install ## Every test, without lint and types
+	@mkdir -p build
+	$(BIN)/pytest -n 2 --dist loadfile --junitxml build/junit.xml
 
 lint: install ## Style, and the direction of imports (on the built wheel)
 	$(BIN)/ruff check .

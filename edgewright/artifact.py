@@ -23,6 +23,9 @@ class TensorSpec(Frozen):
     layout: str = Field(default="", description="'NCHW', 'NHWC', 'NCL', 'NLC', 'NF'; empty for outputs.")
     scale: float | None = Field(default=None, description="real = scale * (stored - zero_point); None for float outputs.")
     zero_point: int = 0
+    lsb: float | None = Field(
+        default=None, description="One quantization step in real units, also where float outputs stand behind an integer graph."
+    )
 
 
 class Epoch(Frozen):
@@ -41,7 +44,7 @@ class CandidateFacts(Frozen):
     framework: str
     model: ModelSpec
     input_shape: tuple[int, ...] = Field(description="One preprocessed sample in the framework's layout, no batch.")
-    outputs: int = Field(description="Length of the output vector.")
+    outputs: int = Field(description="Length of the output vector; 0 for anomaly detection.")
     parameters: int
     recipe: str = Field(default="float32", description="Name of the passes applied so far.")
     history: tuple[Epoch, ...] = ()

@@ -28,7 +28,8 @@ class ProbeFacts(Frozen):
 
     latencies_ms: tuple[float, ...] = ()
     peak_memory_bytes: int | None = Field(
-        default=None, description="Peak resident memory above the process's own just before it opened the file; None where unknown."
+        default=None,
+        description="Peak resident memory above the process's own just before it opened the file; None where unknown.",
     )
     arena_bytes: int | None = Field(default=None, description="Exact tensor arena, where the runtime knows it.")
 

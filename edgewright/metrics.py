@@ -48,16 +48,38 @@ def auc(labels: Array, outputs: Array) -> float:
     from scipy.special import softmax
     from sklearn.metrics import roc_auc_score
 
+    if len(np.unique(labels)) < 2:
+        raise ValueError("fewer than two classes among the labels")
     if outputs.ndim == 1 or outputs.shape[1] == 1:
         return float(roc_auc_score(labels, outputs.reshape(-1)))
     if outputs.shape[1] == 2:
         return float(roc_auc_score(labels, outputs[:, 1].astype(float) - outputs[:, 0]))
-    return float(roc_auc_score(labels, softmax(outputs.astype(float), axis=1), multi_class="ovr", labels=range(outputs.shape[1])))
+    return float(
+        roc_auc_score(labels, softmax(outputs.astype(float), axis=1), multi_class="ovr", labels=range(outputs.shape[1]))
+    )
 
 
 def mae(labels: Array, outputs: Array) -> float:
     """Mean absolute error over samples and output values."""
     return float(np.mean(np.abs(outputs.reshape(len(outputs), -1).astype(float) - labels.reshape(len(labels), -1))))
+
+
+def anomaly_score(outputs: Array, inputs: Array) -> Array:
+    """Turn what an anomaly model returns (N, …) for its float32 inputs (N, …) into one score a sample (N,), float32.
+
+    One value a sample is the score itself; a reconstruction scores its mean squared error against the input, which must
+    stand in the same layout.
+
+    Raises:
+        ValueError: the output is neither.
+    """
+    if outputs.size == len(outputs):
+        return outputs.reshape(-1).astype(np.float32)
+    if outputs.shape != inputs.shape:
+        raise ValueError(f"neither a score nor a reconstruction: outputs {outputs.shape} for inputs {inputs.shape}")
+    difference = (outputs.astype(float) - inputs).reshape(len(inputs), -1)
+    score: Array = np.mean(difference**2, axis=1).astype(np.float32)
+    return score
 
 
 METRICS: dict[str, Metric] = {

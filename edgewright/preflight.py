@@ -47,4 +47,4 @@ def _check_options(plugin: Any, options: dict[str, Any], where: str) -> None:
     try:
         plugin.Options.model_validate(options)
     except ValidationError as error:
-        raise ConfigError(explain(error, where)) from None
+        raise ConfigError(explain(error, where, root=plugin.Options)) from None

@@ -6,7 +6,8 @@ point in the group `edgewright.runtimes`, and proven by subclassing `edgewright.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from edgewright.artifact import TensorSpec
 from edgewright.config.base import Config
 from edgewright.config.recipe import PtqW8A8
+from edgewright.errors import EdgewrightError, ExportError
 from edgewright.measure import Evidence
 
 Array = NDArray[Any]
+_LONGEST = 400
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Runtime(ABC):
     """Importable modules it needs to export and run."""
     install: ClassVar[str]
     """The pip line that brings them."""
+    runs_with: ClassVar[tuple[str, ...]] = ()
+    """The part of ``requires`` that running alone needs: a probe imports it before it takes idle memory. Empty: all of it."""
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch",)
     """Frameworks whose models it can export."""
     exports_with: ClassVar[str | None] = None
@@ -132,4 +137,34 @@ def dequantize_output(raw: Array, spec: TensorSpec) -> Array:
     return ((raw.astype(np.float32) - spec.zero_point) * spec.scale).astype(np.float32)
 
 
-__all__ = ["FilePass", "PassRequest", "PtqW8A8", "Runtime", "Session", "Signature", "dequantize_output", "quantize_input"]
+def said(error: BaseException) -> str:
+    """Say in one line what an error of a toolkit says: its deepest cause's type and first paragraph."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    words = " ".join(str(error).strip().partition("\n\n")[0].split())
+    return f"{type(error).__name__}: {words[:_LONGEST]}{'…' if len(words) > _LONGEST else ''}"
+
+
+@contextmanager
+def refusals(what: str, where: Path | str, to_do: str = "try another recipe or another runtime") -> Iterator[None]:
+    """Turn whatever a toolkit raises into an ExportError of ``what`` was refused, with the toolkit's own words."""
+    try:
+        yield
+    except EdgewrightError:
+        raise
+    except Exception as error:
+        raise ExportError(f"{what}: {said(error)}", where=str(where), to_do=to_do) from error
+
+
+__all__ = [
+    "FilePass",
+    "PassRequest",
+    "PtqW8A8",
+    "Runtime",
+    "Session",
+    "Signature",
+    "dequantize_output",
+    "quantize_input",
+    "refusals",
+    "said",
+]

@@ -16,12 +16,22 @@ class Parity(Frozen):
     n: int
     agreement: float | None = Field(description="Share of samples with the same top-1 class; None where there are no classes.")
     worst_difference: float = Field(description="Largest absolute difference of any output.")
-    worst_difference_lsb: float | None = Field(description="The same in quantization steps of the output; None for float outputs.")
+    worst_difference_lsb: float | None = Field(
+        description="The same in quantization steps of the output; None for float outputs."
+    )
     relative_difference: float = Field(description="worst_difference as a share of the float outputs' range.")
-    saturation: float = Field(description="Share of outputs at an end of the quantized range while the float model's lie beyond it.")
-    gain: float | None = Field(description="Slope of file against float outputs (least squares); 1 is right. None without variance.")
-    correlation: float | None = Field(description="Correlation of file with float outputs over all values; None without variance.")
-    constant_outputs: tuple[int, ...] = Field(description="Outputs that do not depend on the input, though the float model's do.")
+    saturation: float = Field(
+        description="Share of outputs at an end of the quantized range while the float model's lie beyond it."
+    )
+    gain: float | None = Field(
+        description="Slope of file against float outputs (least squares); 1 is right. None without variance."
+    )
+    correlation: float | None = Field(
+        description="Correlation of file with float outputs over all values; None without variance."
+    )
+    constant_outputs: tuple[int, ...] = Field(
+        description="Outputs that do not depend on the input, though the float model's do."
+    )
     not_finite: int = Field(description="How many outputs are NaN or infinite.")
     permutation: tuple[int, ...] | None = Field(
         default=None, description="Order of the float model's outputs that fits the file's far better than the given one."

@@ -37,7 +37,7 @@ def edge_release(config: ReleaseArgument = None) -> None:
         checks = validate_data(dataset, release.data.checks, of_plugin(find("services", "great_expectations")))
         framework = of_plugin(find("frameworks", release.model.framework)) + starting_weights(release.model)
         candidate = train_baseline(
-            dataset, release.model, release.seed, release.metric_name, framework, str(folder / ".checkpoints"), after=[checks]
+            dataset, release.model, release.seed, release.metric_name, framework, str(folder / ".checkpoints")
         )
         baseline = measure_baseline(candidate, dataset, release.metric_name, release.seed, framework)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from zenml import step
 
-from edgewright.config import DataSpec, Task
+from edgewright.config import DataSpec
 from edgewright.data.dataset import Dataset
 from edgewright.data.load import load_dataset
 from edgewright.fingerprint import of_code
@@ -19,7 +19,7 @@ def _code() -> str:
 
 
 @step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
-def load_data(spec: DataSpec, task: Task, seed: int, source: str) -> Annotated[Dataset, "dataset"]:
+def load_data(spec: DataSpec, task: str, seed: int, source: str) -> Annotated[Dataset, "dataset"]:
     """Load and split the data; ``source`` is the digest of what it is read from, and only keys the cache."""
     with stage(f"Loading {spec.source}"):
         return load_dataset(spec, task, seed, workspace())

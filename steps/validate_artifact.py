@@ -7,7 +7,6 @@ from zenml import step
 
 from edgewright.artifact import Artifact
 from edgewright.config import Measuring, Target
-from edgewright.config.data import SplitName
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
 from edgewright.steps.bundles import BundleMaterializer, workspace
@@ -27,7 +26,7 @@ def validate_artifact(
     dataset: Dataset,
     baseline: Baseline,
     target: Target,
-    split: SplitName,
+    split: str,
     metric: str,
     measuring: Measuring,
     seed: int,

@@ -10,9 +10,9 @@ from edgewright.config.base import Config, ImportPath, Name
 from edgewright.config.data import DataSpec, Task
 from edgewright.config.gate import GateConfig, Measuring
 from edgewright.config.model import ModelSpec
+from edgewright.config.recipe import Rung, parse_rung
 from edgewright.config.target import Target
 from edgewright.metrics import METRICS, default_metric
-from edgewright.config.recipe import Rung, parse_rung
 
 STARTER_LADDER = ("ptq_w8a8", "fp16")
 

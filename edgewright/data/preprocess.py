@@ -11,7 +11,15 @@ from edgewright.errors import ConfigError
 
 Array = NDArray[Any]
 #: layout of a stored sample -> axes it becomes once channels are first
-_CHANNELS_FIRST: dict[SampleLayout, str] = {"HW": "CHW", "HWC": "CHW", "CHW": "CHW", "L": "CL", "LC": "CL", "CL": "CL", "F": "F"}
+_CHANNELS_FIRST: dict[SampleLayout, str] = {
+    "HW": "CHW",
+    "HWC": "CHW",
+    "CHW": "CHW",
+    "L": "CL",
+    "LC": "CL",
+    "CL": "CL",
+    "F": "F",
+}
 
 
 def prepare(stored: Array, preprocessing: Preprocessing, layout: str) -> Array:
@@ -21,7 +29,9 @@ def prepare(stored: Array, preprocessing: Preprocessing, layout: str) -> Array:
         ConfigError: preprocessing has no layout yet, or mean and std do not fit the channels.
     """
     if preprocessing.layout is None:
-        raise ConfigError("the layout of stored samples is not known", where="data.preprocessing.layout", to_do="name it, such as HWC")
+        raise ConfigError(
+            "the layout of stored samples is not known", where="data.preprocessing.layout", to_do="name it, such as HWC"
+        )
     first = channels_first(stored, preprocessing.layout).astype(np.float32)
     mean, std = (_per_channel(name, getattr(preprocessing, name), first) for name in ("mean", "std"))
     prepared = ((first * np.float32(preprocessing.scale) - mean) / std).astype(np.float32)

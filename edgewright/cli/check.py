@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edgewright check`: everything that can be known without training, said in seconds."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edgewright.config import ReleaseConfig
+    from edgewright.data.dataset import Dataset
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path), default=Path("release.yaml"))
+def check(config: Path) -> None:
+    """Say whether a release can run, without training.
+
+    Checks the configuration, that all it names is installed, the data and its rules, and that the model fits the data.
+    """
+    from edgewright.config.load import load_config
+    from edgewright.data.load import load_dataset
+    from edgewright.preflight import preflight
+    from edgewright.progress import stage
+
+    release = load_config(config)
+    _fine(f"{config.name}: {_counted(len(release.targets), 'target')}, metric {release.metric_name}")
+    with stage("Looking for the toolkits"):
+        preflight(release)
+    runtimes = sorted({target.runtime for target in release.targets})
+    _fine(f"toolkits: {release.model.framework}, {', '.join(runtimes)}")
+    with tempfile.TemporaryDirectory(prefix="edgewright-check-") as folder:
+        with stage("Loading the data"):
+            dataset = load_dataset(release.data, release.task, release.seed, Path(folder) / "data")
+        counts = ", ".join(f"{count} {split}" for split, count in dataset.card.counts.items())
+        _fine(f"data: {counts}; samples of {dataset.card.sample_shape}, {dataset.card.sample_dtype}")
+        _check_rules(release, dataset)
+        _check_model(release, dataset)
+    click.echo(f"next: edgewright run {config}")
+
+
+def _check_rules(release: "ReleaseConfig", dataset: "Dataset") -> None:
+    from edgewright.data.checks import require
+    from edgewright.plugins import create
+    from edgewright.progress import stage
+
+    with stage("Checking the data"):
+        results = create("services", "great_expectations").check(dataset, release.data.checks)
+    require(results)
+    _fine(f"data rules: all {len(results)} kept")
+
+
+def _check_model(release: "ReleaseConfig", dataset: "Dataset") -> None:
+    from edgewright.data.preprocess import channels_first, prepare
+    from edgewright.plugins import create
+    from edgewright.progress import stage
+
+    framework, preprocessing = create("frameworks", release.model.framework), dataset.card.preprocessing
+    first = dataset.stored("train")[:1]
+    assert preprocessing.layout is not None, "load_dataset resolves it"  # noqa: S101
+    layout = framework.layouts[channels_first(first, preprocessing.layout).ndim - 1]
+    sample = prepare(first, preprocessing, layout).shape[1:]
+    with stage("Building the model"):
+        framework.check(release.model, release.task, sample, dataset.outputs)
+    _fine(f"model: {release.model.architecture} takes {sample} and answers the labels")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _fine(text: str) -> None:
+    click.echo(click.style("✓ ", fg="green") + text)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judgement on test data: all targets that look at it in the same round share what alpha that look may spend."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgewright.config.gate import GateConfig
+from edgewright.config.target import Target
+from edgewright.gate.accuracy import non_inferior_to_baseline, non_inferior_to_champion
+from edgewright.gate.parity import parity_findings
+from edgewright.gate.verdict import Finding, Verdict
+from edgewright.gate.worst_class import ClassCounts, worst_class, worst_class_p_value
+from edgewright.stats.multiplicity import holm, spend
+from edgewright.stats.paired import PairedDifference
+from edgewright.validation import Parity
+
+CARRIED = ("size", "latency", "memory", "worth_it")
+"""Rules that screening has answered: they do not depend on labels, and a second look at them would be a second chance."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One target's artifact on test data."""
+
+    target: Target
+    difference: PairedDifference
+    """Artifact against the float baseline."""
+    champion: PairedDifference | None
+    """Artifact against the champion; None when the place is free."""
+    parity: Parity
+    screening: Verdict
+    """What it passed on validation data."""
+    class_counts: ClassCounts = field(default_factory=dict)
+    """By class name: samples the artifact answers right, and samples."""
+
+
+def judge(looks: Mapping[str, Look], config: GateConfig, look: int, looks_possible: int) -> dict[str, Verdict]:
+    """Judge every target of this round.
+
+    A target is promoted only if it passes all its rules, so each is represented by the largest of its p-values
+    (intersection-union test, Berger 1982), and Holm holds the family of targets at what this look may spend.
+
+    Args:
+        looks: by target name.
+        config: alpha, power and margins.
+        look: 1 for the first look at the test data.
+        looks_possible: how many looks there can be at most.
+    """
+    levels = holm({name: _p_value(one, config) for name, one in looks.items()}, spend(config.alpha, look, looks_possible))
+    return {name: _verdict(one, config, levels[name].level) for name, one in looks.items()}
+
+
+def _p_value(look: Look, config: GateConfig) -> float:
+    budget = look.target.budget
+    p_values = [look.difference.p_value(budget.max_accuracy_drop)]
+    if look.champion is not None:
+        p_values.append(look.champion.p_value(config.champion_margin))
+    if budget.min_class_accuracy is not None:
+        p_values.append(worst_class_p_value(look.class_counts, budget.min_class_accuracy))
+    return max(p_values)
+
+
+def _verdict(look: Look, config: GateConfig, level: float) -> Verdict:
+    budget = look.target.budget
+    findings: list[Finding] = [non_inferior_to_baseline(look.difference, budget, config, level)]
+    if budget.min_class_accuracy is not None:
+        findings.append(worst_class(look.class_counts, budget.min_class_accuracy, level, config.power))
+    if look.champion is not None:
+        findings.append(non_inferior_to_champion(look.champion, config, level))
+    findings += parity_findings(look.parity, config.parity)
+    findings += [finding for finding in look.screening.findings if finding.rule in CARRIED]
+    return Verdict(findings=tuple(findings))

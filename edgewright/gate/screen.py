@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Screening: every rule that needs no test data, on validation data, while a target climbs its ladder."""
+
+from edgewright.config.gate import GateConfig
+from edgewright.config.target import Target
+from edgewright.gate.accuracy import screen_accuracy
+from edgewright.gate.limits import latency_findings, memory_findings, size_findings
+from edgewright.gate.parity import parity_findings
+from edgewright.gate.verdict import Verdict
+from edgewright.gate.worth_it import worth_it
+from edgewright.validation import ValidationFacts
+
+
+def screen(
+    target: Target, facts: ValidationFacts, accuracy_drop: float | None, config: GateConfig, parent_is_self: bool = False
+) -> Verdict:
+    """Say whether a rung is worth a look at the test data.
+
+    Args:
+        target: its budget and objective.
+        facts: what validating the exported file brought back.
+        accuracy_drop: baseline metric minus artifact metric, signed so that positive is worse; None when nobody took it.
+        config: limits of parity.
+        parent_is_self: the artifact is the float parent, so it has nothing to beat.
+    """
+    return Verdict(
+        findings=(
+            screen_accuracy(accuracy_drop, target.budget, facts.parity.n, facts.split),
+            *size_findings(target.budget, facts),
+            *latency_findings(target.budget, facts),
+            *memory_findings(target.budget, facts),
+            *parity_findings(facts.parity, config.parity),
+            worth_it(target, facts, parent_is_self),
+        )
+    )

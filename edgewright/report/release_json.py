@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""release.json: ReleaseFacts as JSON, with a JSON Schema (2020-12) for programs in other languages.
+
+`python -m edgewright.report.release_json > docs/reference/release.schema.json` writes the schema anew.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from edgewright.errors import StoreError
+from edgewright.report.atomic import write_text
+from edgewright.report.facts import ReleaseFacts
+
+SCHEMA_ID = "urn:edgewright:release:1"
+_AGAIN = "run the release again; it writes a new one, and what is finished is not done twice"
+
+
+def dump(facts: ReleaseFacts) -> str:
+    """Return the facts as JSON text; the same facts give the same text."""
+    return facts.model_dump_json(indent=1) + "\n"
+
+
+def write(facts: ReleaseFacts, path: Path) -> None:
+    """Write the facts, whole or not at all.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    write_text(path, dump(facts))
+
+
+def read(path: Path) -> ReleaseFacts:
+    """Read facts back.
+
+    Raises:
+        StoreError: there is no such file, it is not JSON, its schema_version is another, or it breaks the schema.
+    """
+    try:
+        page = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(
+            f"{path.name} cannot be read: {error.strerror or error}", where=str(path), to_do="name the folder a release wrote"
+        ) from error
+    except ValueError as error:
+        raise StoreError(f"{path.name} is not JSON: {error}", where=str(path), to_do=_AGAIN) from error
+    version = page.get("schema_version") if isinstance(page, dict) else None
+    if version != 1:
+        found = "no schema_version" if version is None else f"schema_version {version!r}"
+        raise StoreError(
+            f"{path.name} has {found}; this edgewright reads 1",
+            where=str(path),
+            to_do="use the edgewright that wrote it (key 'edgewright')" if version is not None else _AGAIN,
+        )
+    try:
+        # Through JSON text, where lists are what tuples are written as.
+        return ReleaseFacts.model_validate_json(json.dumps(page))
+    except ValidationError as error:
+        raise StoreError(
+            f"{path.name} does not hold the facts of a release: {_first(error)}", where=str(path), to_do=_AGAIN
+        ) from error
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema that every written release.json satisfies."""
+    page = ReleaseFacts.model_json_schema(mode="serialization", schema_generator=_Schema)
+    return {"$schema": GenerateJsonSchema.schema_dialect, "$id": SCHEMA_ID, **page}
+
+
+class _Schema(GenerateJsonSchema):
+    """A float that is not finite is written as text, which pydantic's own schema leaves out."""
+
+    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
+        plain = super().float_schema(schema)
+        if plain != {"type": "number"}:
+            return plain
+        return {"anyOf": [plain, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}{more}"
+
+
+if __name__ == "__main__":
+    json.dump(schema(), sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the report of a release: report.html for people, release.json for programs."""
+
+from pathlib import Path
+
+from edgewright.report import release_json
+from edgewright.report.atomic import write_text
+from edgewright.report.facts import ReleaseFacts
+from edgewright.report.page import render_page
+
+
+def write_report(facts: ReleaseFacts, folder: Path) -> tuple[Path, Path]:
+    """Write report.html and release.json into ``folder``, each whole or not at all; return their paths.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    page, record = folder / "report.html", folder / "release.json"
+    write_text(page, render_page(facts))
+    release_json.write(facts, record)
+    return page, record

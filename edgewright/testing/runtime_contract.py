@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: S101 - these are tests
+"""RuntimeContract: what every runtime must keep.
+
+Subclass it in a test file and name the class:
+
+    class TestMyRuntime(RuntimeContract):
+        runtime = MyRuntime
+
+A small real model is trained, exported, compressed by each pass the runtime declares, and run.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from edgewright import plugins
+from edgewright.artifact import Candidate
+from edgewright.config.model import ModelSpec, Training
+from edgewright.config.recipe import Float16, PtqW8A8
+from edgewright.data.preprocess import to_layout
+from edgewright.errors import ExportError
+from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input
+from edgewright.testing.patterns import three_classes
+
+#: what each pass is tried with
+_TRIED: dict[type[Any], tuple[Any, ...]] = {
+    PtqW8A8: (PtqW8A8(), PtqW8A8(per_channel=False), PtqW8A8(calibration="entropy")),
+    Float16: (Float16(),),
+}
+#: largest difference of any output from the framework's, as a share of the range of the outputs
+_FLOAT_TOLERANCE, _FLOAT16_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.01, 0.15
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A live model, what it answers, and its float file."""
+
+    model: Any
+    example: Array
+    layout: str
+    inputs: Array
+    outputs: Array
+    file: Path
+
+
+class RuntimeContract:
+    """Tests of one runtime."""
+
+    runtime: ClassVar[type[Runtime]]
+    model: ClassVar[ModelSpec] = ModelSpec(
+        architecture="resnet8", options={"width": 8}, training=Training(epochs=4, batch_size=16)
+    )
+    """A model that the runtime can export; three classes, and samples of `sample` to train it on."""
+    sample: ClassVar[tuple[int, ...]] = (12, 10, 3)
+    """Shape of one stored sample. All axes differ, so that two of them swapped are found."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def subject(cls) -> Runtime:
+        """The runtime, with all its toolkits installed."""
+        return plugins.create("runtimes", f"{cls.runtime.__module__}:{cls.runtime.__qualname__}")  # type: ignore[no-any-return]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def exported(cls, subject: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+        """The float file of a small trained model."""
+        folder = tmp_path_factory.mktemp("contract")
+        framework = plugins.create("frameworks", _writer(subject).frameworks[0])
+        data = three_classes(folder / "data", cls.sample)
+        weights = folder / "candidate"
+        weights.mkdir()
+        facts = framework.train(cls.model, data, 0, "top1", weights, folder / "checkpoints")
+        model = framework.load(Candidate.seal(weights, facts))
+        layout = framework.layouts[len(facts.input_shape)]
+        inputs = data.inputs("calibration", layout)
+        file = folder / f"model{subject.suffix}"
+        subject.export(model, inputs[:1], file, subject.Options())
+        return Exported(model, inputs[:1], layout, inputs, framework.predict(model, inputs), file)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def compressed(
+        cls, subject: Runtime, exported: Exported, tmp_path_factory: pytest.TempPathFactory
+    ) -> list[tuple[Any, PassRequest]]:
+        """The files that the declared passes make, each with what it was asked for."""
+        folder = tmp_path_factory.mktemp("passes")
+        return [
+            (options, _compress(subject, exported, options, folder / f"{number}{subject.suffix}"))
+            for number, options in enumerate(_tried(subject))
+        ]
+
+    def test_says_what_it_is_and_what_it_needs(self, subject: Runtime) -> None:
+        """Name, format, suffix, modules and the pip line are there."""
+        assert subject.name
+        assert subject.format
+        assert subject.suffix.startswith(".")
+        assert isinstance(subject.requires, tuple)
+        assert set(subject.runs_with) <= set(subject.requires)
+        assert subject.install.startswith("pip install ")
+
+    def test_options_refuse_unknown_keys(self, subject: Runtime) -> None:
+        """A misspelt option is an error."""
+        with pytest.raises(ValidationError):
+            subject.Options.model_validate({"no_such_option": 1})
+
+    def test_float_file_declares_its_tensors(self, subject: Runtime, exported: Exported) -> None:
+        """One float32 input in a layout that the data can be brought to, with a batch of one or a free one."""
+        spec = subject.inspect(exported.file).inputs[0]
+        assert spec.dtype == "float32"
+        expected = to_layout(exported.example, exported.layout, spec.layout).shape
+        assert spec.shape[1:] == expected[1:]
+        assert spec.shape[0] in (1, -1)
+        assert len(subject.inspect(exported.file).outputs) >= 1
+
+    def test_float_file_agrees_with_the_framework(self, subject: Runtime, exported: Exported) -> None:
+        """The float file answers what the live model answers."""
+        assert _difference(subject, exported.file, exported) <= _FLOAT_TOLERANCE
+
+    def test_each_pass_writes_a_smaller_file_that_agrees(
+        self, subject: Runtime, exported: Exported, compressed: list[tuple[Any, PassRequest]]
+    ) -> None:
+        """Every declared pass gives a readable file, no larger than the float file, with nearly the same answers."""
+        for options, request in compressed:
+            assert request.out.stat().st_size <= exported.file.stat().st_size, options
+            tolerance = _INT8_TOLERANCE if isinstance(options, PtqW8A8) else _FLOAT16_TOLERANCE
+            assert _difference(subject, request.out, exported) <= tolerance, options
+
+    def test_an_int8_file_tells_its_quantization_step(
+        self, subject: Runtime, compressed: list[tuple[Any, PassRequest]]
+    ) -> None:
+        """Parity is judged in steps of the output: a quantized file has to say how large one is."""
+        for options, request in compressed:
+            if isinstance(options, PtqW8A8):
+                step = subject.inspect(request.out).outputs[0].lsb
+                assert step is not None, options
+                assert step > 0, options
+
+    def test_the_same_input_gives_the_same_bytes(
+        self, subject: Runtime, exported: Exported, compressed: list[tuple[Any, PassRequest]], tmp_path: Path
+    ) -> None:
+        """Files are identified by their content: writing one twice must not make two."""
+        again = tmp_path / f"again{subject.suffix}"
+        subject.export(exported.model, exported.example, again, subject.Options())
+        assert again.read_bytes() == exported.file.read_bytes()
+        for number, (options, request) in enumerate(compressed):
+            repeated = _compress(subject, exported, options, tmp_path / f"{number}{subject.suffix}")
+            assert repeated.out.read_bytes() == request.out.read_bytes(), options
+
+    def test_damaged_files_are_refused(self, subject: Runtime, exported: Exported, tmp_path: Path) -> None:
+        """A file that is cut short, or something else altogether, raises ExportError and does not crash the process."""
+        damaged = tmp_path / f"damaged{subject.suffix}"
+        for content in _damaged(exported.file.read_bytes()):
+            damaged.write_bytes(content)
+            for open_it in (subject.inspect, lambda file: subject.load(file, 1)):
+                with pytest.raises(ExportError):
+                    open_it(damaged)
+
+    def test_sessions_do_not_disturb_each_other(self, subject: Runtime, exported: Exported) -> None:
+        """Two sessions of one file, run in turn, answer as one does alone; an answer stays what it was."""
+        first, second = subject.load(exported.file, 1), subject.load(exported.file, 1)
+        one, other = _samples(subject, exported.file, exported)[:2]
+        alone = first.run(one)
+        kept = alone.copy()
+        second.run(other)
+        first.run(other)
+        np.testing.assert_array_equal(alone, kept)
+        np.testing.assert_array_equal(second.run(one), kept)
+
+    def test_inputs_are_left_alone(self, subject: Runtime, exported: Exported) -> None:
+        """Running a sample does not change it."""
+        sample = _samples(subject, exported.file, exported)[0]
+        before = sample.copy()
+        session: Session = subject.load(exported.file, 1)
+        session.run(sample)
+        np.testing.assert_array_equal(sample, before)
+        assert session.arena_bytes() is None or session.arena_bytes() > 0  # type: ignore[operator]
+
+
+def _writer(subject: Runtime) -> Runtime:
+    return plugins.create("runtimes", subject.exports_with) if subject.exports_with else subject
+
+
+def _tried(subject: Runtime) -> Iterator[Any]:
+    for kind in subject.passes:
+        yield from _TRIED[kind]
+
+
+def _compress(subject: Runtime, exported: Exported, options: Any, out: Path) -> PassRequest:
+    layout = subject.inspect(exported.file).inputs[0].layout
+    request = PassRequest(exported.file, out, to_layout(exported.inputs, exported.layout, layout), options)
+    subject.passes[type(options)](request)
+    return request
+
+
+def _samples(subject: Runtime, file: Path, exported: Exported) -> list[Array]:
+    spec = subject.inspect(file).inputs[0]
+    prepared = quantize_input(to_layout(exported.inputs, exported.layout, spec.layout), spec)
+    return [np.ascontiguousarray(sample[None]) for sample in prepared]
+
+
+def _difference(subject: Runtime, file: Path, exported: Exported) -> float:
+    """Largest difference of any output from the framework's, as a share of the range of the framework's outputs."""
+    session = subject.load(file, 1)
+    raw = np.concatenate([session.run(sample) for sample in _samples(subject, file, exported)])
+    outputs = dequantize_output(raw, subject.inspect(file).outputs[0]).reshape(exported.outputs.shape)
+    return float(np.abs(outputs - exported.outputs).max() / np.ptp(exported.outputs))
+
+
+def _damaged(whole: bytes) -> list[bytes]:
+    cut = [whole[: len(whole) * share // 100] for share in (0, 1, 25, 50, 75, 99)]
+    noise = np.random.default_rng(0).integers(0, 256, len(whole), np.uint8).tobytes()
+    return [*cut, whole[:-1], noise, bytes(len(whole)), b"<html><body>404 Not Found</body></html>\n"]

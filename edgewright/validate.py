@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Validate an exported file on its device: is it what it claims, what does it answer, how fast, in how much memory.
+
+Latency and memory are taken in fresh processes in turn with the float parent's, so that both see the same machine.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edgewright.artifact import Artifact
+from edgewright.claims import check_claims
+from edgewright.config.base import Config
+from edgewright.config.data import SplitName
+from edgewright.config.gate import Measuring
+from edgewright.config.target import Target
+from edgewright.data.dataset import Dataset
+from edgewright.device import Device, ProbeFacts, ProbePlan
+from edgewright.errors import ConfigError, ExportError
+from edgewright.measure import Evidence, Measurement, weakest
+from edgewright.metrics import metric as find_metric
+from edgewright.parity import compare_outputs
+from edgewright.plugins import create
+from edgewright.progress import stage
+from edgewright.runtime import Runtime
+from edgewright.stats.quantile import latency_measurements
+from edgewright.stats.ratio import median_ratio
+from edgewright.stats.score import metric_measurement
+from edgewright.validation import ValidationFacts, ValidationRun
+
+Array = NDArray[Any]
+Measurements = dict[str, Measurement]
+#: stored samples that are carried to a timing probe
+_TIMING_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where everything is run, and how."""
+
+    device: Device
+    options: Config
+    runtime: Runtime
+    target: Target
+    measuring: Measuring
+
+    def probe(self, artifact: Artifact, stored: Array, *, timing: bool) -> tuple[ProbeFacts, Array | None]:
+        plan = ProbePlan(
+            runtime=self.target.runtime,
+            threads=self.measuring.threads,
+            warmup=self.measuring.warmup if timing else 0,
+            invocations=self.measuring.invocations if timing else 0,
+            outputs=not timing,
+        )
+        return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
+
+    @property
+    def latency_evidence(self) -> Evidence:
+        return weakest(self.device.evidence, self.runtime.latency_evidence)
+
+    @property
+    def memory_evidence(self) -> Evidence:
+        return weakest(self.device.evidence, self.runtime.memory_evidence)
+
+
+@dataclass
+class _Timings:
+    """What the processes of one file saw."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
+    arenas: list[int] = field(default_factory=list)
+
+    def add(self, facts: ProbeFacts) -> None:
+        self.latencies_ms.extend(facts.latencies_ms)
+        self.peaks.extend(value for value in [facts.peak_memory_bytes] if value is not None)
+        self.arenas.extend(value for value in [facts.arena_bytes] if value is not None)
+
+
+def validate_artifact(
+    artifact: Artifact,
+    parent: Artifact,
+    dataset: Dataset,
+    split: SplitName,
+    baseline_outputs: Array,
+    target: Target,
+    metric: str,
+    measuring: Measuring,
+    seed: int,
+    out: Path,
+    timing: bool = True,
+) -> ValidationRun:
+    """Run one artifact on its target's device over one split.
+
+    Args:
+        artifact: what is validated.
+        parent: the float file it was made from, timed in turn with it.
+        dataset: where samples and labels come from.
+        split: which of its splits.
+        baseline_outputs: the float model's outputs of the split, in its framework.
+        target: names runtime and device.
+        metric: name of the task's metric, or 'module:function'.
+        measuring: how latency and memory are taken.
+        seed: of the resampling behind intervals.
+        out: empty folder the run is written into.
+        timing: False takes outputs alone, no latency and no memory.
+
+    Raises:
+        ExportError: the file is not what its manifest claims, or its outputs are not usable numbers.
+        DeviceError: the device could not run the file.
+        StoreError: a file of the artifact is missing or was changed.
+    """
+    bench = _bench(target, measuring)
+    stored = dataset.stored(split)
+    with stage(f"Validating {artifact.facts.recipe} for {target.name} on {split} data"):
+        check_claims(artifact, bench.runtime, stored)
+        outputs = _finite(bench.probe(artifact, stored, timing=False)[1])
+        parity = compare_outputs(outputs, baseline_outputs, dataset.card.task, artifact.facts.outputs[0])
+        own, floats = _time_in_turn(bench, artifact, parent, stored) if timing else (_Timings(), _Timings())
+        measurements, parents = (_measurements(bench, *each) for each in ((artifact, own), (parent, floats)))
+        score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.device.evidence)
+        facts = ValidationFacts(
+            target=target.name,
+            recipe=artifact.facts.recipe,
+            artifact=artifact.digest,
+            split=split,
+            measurements={metric: score, **measurements},
+            parent=parents,
+            ratios=_ratios(measurements, parents, own, floats, seed, bench),
+            parity=parity,
+            device=bench.device.facts(measuring.threads),
+        )
+    np.save(out / "outputs.npy", outputs, allow_pickle=False)
+    np.savez(out / "latencies.npz", artifact=np.asarray(own.latencies_ms), parent=np.asarray(floats.latencies_ms))
+    return ValidationRun.seal(out, facts)
+
+
+def _bench(target: Target, measuring: Measuring) -> _Bench:
+    runtime, device = create("runtimes", target.runtime), create("devices", target.device)
+    try:
+        options = device.Options.model_validate(target.device_options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("device_options", *first["loc"]))
+        raise ConfigError(first["msg"], where=f"target {target.name}: {where}") from None
+    return _Bench(device, options, runtime, target, measuring)
+
+
+def _finite(outputs: Array | None) -> Array:
+    """Pass outputs on, once they are numbers: a metric would count the argmax of NaN as an answer."""
+    if outputs is None:
+        raise ExportError("the device brought back no outputs", to_do="report this to the author of the device integration")
+    bad = int(outputs.size - np.isfinite(outputs).sum())
+    if bad:
+        raise ExportError(
+            f"{bad} of {outputs.size} outputs are NaN or infinite",
+            to_do="float16 overflows above 65504: try another recipe; if float32 does it too, the export is broken",
+        )
+    return outputs
+
+
+def _time_in_turn(bench: _Bench, artifact: Artifact, parent: Artifact, stored: Array) -> tuple[_Timings, _Timings]:
+    own, floats = _Timings(), _Timings()
+    turns = [(artifact, own), (parent, floats)] if bench.runtime.runs_float else [(artifact, own)]
+    samples = stored[:_TIMING_SAMPLES]
+    with stage(f"Timing {artifact.facts.recipe} and its float parent", bench.measuring.processes * len(turns)) as advance:
+        for _ in range(bench.measuring.processes):
+            for file, timings in turns:
+                timings.add(bench.probe(file, samples, timing=True)[0])
+                advance()
+    return own, floats
+
+
+def _measurements(bench: _Bench, artifact: Artifact, timings: _Timings) -> Measurements:
+    size = Measurement(
+        value=artifact.facts.size_bytes, unit="bytes", n=1, evidence="measured", method="all files of the artifact"
+    )
+    taken = {"size_bytes": size}
+    if timings.latencies_ms:
+        taken |= latency_measurements(timings.latencies_ms, bench.latency_evidence)
+    bytes_seen, method = (
+        (timings.arenas, "tensor arena") if timings.arenas else (timings.peaks, "peak resident memory above the idle process")
+    )
+    if bytes_seen:
+        taken["peak_memory_bytes"] = Measurement(
+            value=max(bytes_seen),
+            unit="bytes",
+            n=len(bytes_seen),
+            low=min(bytes_seen),
+            high=max(bytes_seen),
+            evidence=bench.memory_evidence,
+            method=f"{method}, largest of {len(bytes_seen)} processes",
+        )
+    return taken
+
+
+def _ratios(
+    measurements: Measurements, parents: Measurements, own: _Timings, floats: _Timings, seed: int, bench: _Bench
+) -> Measurements:
+    ratios = {}
+    if own.latencies_ms and floats.latencies_ms:
+        ratios["latency_p50_ms"] = median_ratio(own.latencies_ms, floats.latencies_ms, seed, bench.latency_evidence)
+    for name in ("size_bytes", "peak_memory_bytes"):
+        mine, its = measurements.get(name), parents.get(name)
+        if mine is not None and its is not None and its.value > 0 and mine.method == its.method:
+            ratios[name] = Measurement(
+                value=mine.value / its.value,
+                unit="ratio",
+                n=min(mine.n, its.n),
+                evidence=weakest(mine.evidence, its.evidence),
+                method="artifact over float parent",
+            )
+    return ratios

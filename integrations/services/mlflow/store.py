@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening an MLflow store: reachable or refused within seconds, its schema created once, one writer at a time."""
+
+import fcntl
+import logging
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from edgewright.errors import EdgewrightError, StoreError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+class Store:
+    """An MLflow store by its URI. ``client`` and ``experiment`` (its id) are there once it is open."""
+
+    client: "MlflowClient"
+    experiment: str
+
+    def __init__(self, uri: str) -> None:
+        self.uri, self.database = uri, _sqlite_file(uri)
+
+    def open(self, experiment: str) -> None:
+        """Open the store, creating schema and experiment when there are none.
+
+        Raises:
+            StoreError: it cannot be reached or written.
+        """
+        with self.errors("cannot open the tracking store"):
+            self._check_reachable()
+            with self.lock(), _impatient():
+                _silence()
+                from mlflow.tracking import MlflowClient
+
+                self.client = MlflowClient(tracking_uri=self.uri)
+                self.client.search_registered_models(max_results=1)
+                self.experiment = self._experiment_id(experiment)
+
+    @property
+    def shown(self) -> str:
+        """The URI as it may be printed: without user and password."""
+        return _without_password(self.uri)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Let one process or thread at a time change a sqlite store; a server orders its clients itself."""
+        if self.database is None:
+            yield
+            return
+        with self.database.with_name(self.database.name + ".lock").open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def errors(self, what: str) -> Iterator[None]:
+        """Turn what MLflow, its database and its transport raise into a StoreError of one screen."""
+        try:
+            yield
+        except EdgewrightError:
+            raise
+        except Exception as error:
+            foreign = type(error).__module__.startswith(("mlflow.", "sqlalchemy."))
+            if not (foreign or isinstance(error, OSError | sqlite3.Error)):
+                raise
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise StoreError(
+                f"{what}: {_without_password(lines[0])[:300]}",
+                where=self.shown,
+                to_do="check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000) and that it is writable",
+            ) from error
+
+    def _check_reachable(self) -> None:
+        """Fail now rather than after the minutes for which SQLAlchemy retries."""
+        url = urlsplit(self.uri)
+        port = _DATABASE_PORTS.get(url.scheme.partition("+")[0])
+        if port is not None and url.hostname:
+            socket.create_connection((url.hostname, url.port or port), timeout=5).close()
+        if self.database is not None:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(self.database, timeout=20)
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("SELECT count(*) FROM sqlite_master")
+                database.rollback()
+            finally:
+                database.close()
+
+    def _experiment_id(self, name: str) -> str:
+        """Find or create the experiment; a sqlite store keeps its files in a folder beside the database."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            beside = self.database.with_name(f"{self.database.stem}-artifacts").as_uri() if self.database else None
+            try:
+                return str(self.client.create_experiment(name, artifact_location=beside))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = self.client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage != "active":
+            raise StoreError(
+                f"experiment {name!r} was deleted", where=self.shown, to_do="restore it, or name another in tracking.experiment"
+            )
+        return str(found.experiment_id)
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Try once instead of for four minutes while it is not known whether there is a server at all."""
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _silence() -> None:
+    """Turn off telemetry, progress bars, links to each run and log lines of routine; what the user has set stays."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.model_registry.abstract_store").setLevel(logging.WARNING)
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
