@@ -24,7 +24,8 @@ _open: list[Progress] = []
 class Advance(Protocol):
     """Moves the bar on; ``note`` is shown beside it."""
 
-    def __call__(self, steps: int = 1, note: str = "") -> None: ...
+    def __call__(self, steps: int = 1, note: str = "") -> None:
+        """Move on by so many steps."""
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def stage(label: str, total: int | None = None) -> Iterator[Advance]:
     started = time.monotonic()
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda steps=1, note="": None
+        yield _nothing_to_show
         print(f"{label} · {time.monotonic() - started:.1f} s", file=sys.stderr)  # noqa: T201
         return
     nested = bool(_open)
@@ -64,3 +65,8 @@ def _bars(console: Console) -> Progress:
         console=console,
         transient=True,
     )
+
+
+def _nothing_to_show(steps: int = 1, note: str = "") -> None:
+    """Stand in for a bar where there is no terminal."""
+    del steps, note

@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
 from edgewright.measure import Frozen
@@ -52,8 +52,8 @@ class Tracker(ABC):
         """
 
     @abstractmethod
-    def champion(self, model: str) -> Champion | None:
-        """What 'champion' points to, or None when the model has none."""
+    def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
+        """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none."""
 
     @abstractmethod
     def fetch(self, champion: Champion, out: Path) -> Artifact:

@@ -27,6 +27,7 @@ class Stop:
     artifact: Handle
     test: Handle
     screening: Handle
+    champion_before: Champion | None
     champion: Handle | None
 
 
@@ -36,7 +37,8 @@ class Climb:
 
     context: Context
     target: Target
-    champion_before: Champion | None
+    champions: tuple[Champion | None, ...]
+    """The champion of this target, and the one before it."""
     rungs: list[RungFacts] = field(default_factory=list)
     stop: Stop | None = None
     passed: bool = False
@@ -87,7 +89,8 @@ class Climb:
         facts = {"artifact_digest": made.digest, "manifest": made.facts, "validation": run.facts}
         if verdict.outcome == "pass":
             test = self._validate(artifact, parent, toolkit, "test", step_id("test", *name))
-            self.stop = Stop(artifact, test, screening, self._champion(made.digest, toolkit))
+            before = self._champion_before(made.digest)
+            self.stop = Stop(artifact, test, screening, before, self._validate_champion(before, toolkit))
             facts["test"] = test.load().facts
         return RungFacts(
             recipe=rung.name,
@@ -114,13 +117,17 @@ class Climb:
             id=name,
         )
 
-    def _champion(self, challenger: str, toolkit: Toolkit) -> Handle | None:
-        """Run the champion over the test data; None when there is none, or when the challenger is the champion."""
-        if self.champion_before is None or self.champion_before.digest == challenger:
+    def _champion_before(self, challenger: str) -> Champion | None:
+        """Return whose place is wanted; once the challenger is champion itself, that is the one it replaced."""
+        others = [champion for champion in self.champions if champion and champion.digest != challenger]
+        return others[0] if others else None
+
+    def _validate_champion(self, champion: Champion | None, toolkit: Toolkit) -> Handle | None:
+        if champion is None:
             return None
         shared, config = self.context, self.context.config
         return validate_champion(
-            self.champion_before,
+            champion,
             shared.tracking,
             shared.dataset,
             shared.baseline,

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from edgewright import __version__
 from edgewright.artifact import Artifact, Candidate
-from edgewright.config import ModelSpec, ReleaseConfig, Tracking
+from edgewright.config import ModelSpec, ReleaseConfig, Target, Tracking
 from edgewright.data.dataset import Dataset
 from edgewright.errors import GateRefused, StoreError
 from edgewright.fingerprint import of_code, of_path, toolchain
@@ -23,7 +23,7 @@ from edgewright.metrics import metric
 from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
 from edgewright.plugins import create
-from edgewright.registry import Tracker
+from edgewright.registry import Champion, Tracker
 from edgewright.report.facts import CheckResult, ConfusionChange, ReleaseFacts, TargetFacts
 from edgewright.report.table import render_table
 from edgewright.report.write import write_report
@@ -74,6 +74,12 @@ def tracking_of(config: ReleaseConfig) -> tuple[Tracking, Tracker]:
     tracker: Tracker = create("services", "mlflow")
     tracker.connect(uri, config.tracking.experiment)
     return config.tracking.model_copy(update={"uri": uri}), tracker
+
+
+def champions_of(tracker: Tracker, config: ReleaseConfig, target: Target) -> tuple[Champion | None, ...]:
+    """Return the target's champion, and the one before it."""
+    model = f"{config.name}-{target.name}"
+    return tracker.champion(model), tracker.champion(model, "rollback")
 
 
 def starting_weights(model: ModelSpec) -> str:
@@ -133,7 +139,7 @@ def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetF
     rungs, target = list(climb.rungs), climb.target
     if climb.stop is not None:
         rungs[-1] = rungs[-1].model_copy(update={"confusion": _confusion(climb, dataset, baseline)})
-    before = climb.champion_before
+    before = climb.stop.champion_before if climb.stop else None
     return TargetFacts(
         name=target.name,
         runtime=target.runtime,
@@ -143,7 +149,7 @@ def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetF
         passed_rung=len(rungs) - 1 if climb.passed else None,
         rungs=tuple(rungs),
         budget=target.budget.model_dump(exclude_none=True),
-        champion_before=before.digest if before and before.digest != rungs[-1].artifact_digest else None,
+        champion_before=before.digest if before else None,
         test_looks=climb.looks,
     )
 

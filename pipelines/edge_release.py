@@ -8,7 +8,7 @@ from edgewright.data.load import source_digest
 from edgewright.fingerprint import of_plugin
 from edgewright.gate.verdict import Verdict
 from edgewright.pipelines.climb import Climb
-from edgewright.pipelines.conclude import conclude, facts_of, release_folder, starting_weights, tracking_of
+from edgewright.pipelines.conclude import champions_of, conclude, facts_of, release_folder, starting_weights, tracking_of
 from edgewright.pipelines.config_argument import ReleaseArgument, required
 from edgewright.pipelines.context import Context
 from edgewright.plugins import find
@@ -32,6 +32,8 @@ def edge_release(config: ReleaseArgument = None) -> None:
     release = required(config)
     preflight(release)
     with release_folder(release) as folder:
+        tracking, tracker = tracking_of(release)
+
         # ---- data and baseline ----
         dataset = load_data(release.data, release.task, release.seed, source_digest(release.data))
         checks = validate_data(dataset, release.data.checks, of_plugin(find("services", "great_expectations")))
@@ -42,9 +44,8 @@ def edge_release(config: ReleaseArgument = None) -> None:
         baseline = measure_baseline(candidate, dataset, release.metric_name, release.seed, framework)
 
         # ---- every target climbs its ladder; those that stop look at the test data together ----
-        tracking, tracker = tracking_of(release)
         context = Context(release, tracking, dataset, candidate, baseline)
-        climbs = [Climb(context, target, tracker.champion(f"{release.name}-{target.name}")) for target in release.targets]
+        climbs = [Climb(context, target, champions_of(tracker, release, target)) for target in release.targets]
         look_together(context, climbs)
 
         # ---- report, record, promote ----

@@ -12,5 +12,6 @@ os.environ.update(
     ZENML_ENABLE_RICH_TRACEBACK="false",
     MLFLOW_DISABLE_TELEMETRY="true",
     GX_ANALYTICS_ENABLED="false",
+    OMP_NUM_THREADS="1",  # as many workers as cores: more threads would only wait for each other
 )
 os.environ.pop("MLFLOW_TRACKING_URI", None)

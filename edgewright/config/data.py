@@ -74,7 +74,8 @@ class DataSpec(Config):
     """Where model inputs and labels come from."""
 
     source: str = "digits"
-    """'digits' (scikit-learn's, built in), a .npz, .csv or .parquet file, a folder of class folders with images, or 'module:function'."""
+    """'digits' (scikit-learn's, built in), a .npz, .csv or .parquet file, a folder of class folders with images,
+    or 'module:function'."""
     label_column: str = "label"
     """CSV and Parquet: the column that holds the label."""
     image_size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None

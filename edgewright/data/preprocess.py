@@ -48,7 +48,7 @@ def channels_first(stored: Array, layout: SampleLayout) -> Array:
 
 
 def to_layout(inputs: Array, have: str, want: str) -> Array:
-    """Reorder axes by name: to_layout(x, 'NCHW', 'NHWC').
+    """Reorder axes by name, from one layout ('NCHW') to another ('NHWC').
 
     Raises:
         ConfigError: the two layouts do not hold the same axes.

@@ -115,10 +115,10 @@ def test_the_arena_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     arena = "edgewright.integrations.runtimes.tflite_micro.arena"
     monkeypatch.setattr(f"{arena}._FIRST_ARENA", size)
     monkeypatch.setattr(f"{arena}._LARGEST_ARENA", size)
-    assert open_in_arena(file) is not None
+    assert open_in_arena(file)[1] == size
     monkeypatch.setattr(f"{arena}._FIRST_ARENA", size - 16)
     monkeypatch.setattr(f"{arena}._LARGEST_ARENA", size - 16)
-    with pytest.raises(ExportError, match="needs an arena of more than"):
+    with pytest.raises(ExportError, match="does not open the file in an arena"):
         open_in_arena(file)
 
 

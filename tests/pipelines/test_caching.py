@@ -28,7 +28,8 @@ def test_one_more_target_costs_one_more_target(project: Project) -> None:
     project.write(targets=[target, {**target, "name": "b"}])
     assert project.edgewright("run", "release.yaml").code == 0
     # the compressed file is the same for both; what is new is measured for the new target, judged with the old one, reported
-    assert project.ran() == {"validate_b_ptq_w8a8", "screen_b_ptq_w8a8", "test_b_ptq_w8a8", "judge_look_1", "report_release", "promote_release"}
+    of_b = {"validate_b_ptq_w8a8", "screen_b_ptq_w8a8", "test_b_ptq_w8a8"}
+    assert project.ran() == of_b | {"judge_look_1", "report_release", "promote_release"}
 
 
 def test_a_new_budget_measures_nothing_again(project: Project) -> None:

@@ -30,3 +30,12 @@ def test_help_imports_nothing_heavy() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+def test_every_core_module_is_held_to_the_import_contracts() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    core = {f"edgewright.{path.stem}" for path in (ROOT / "edgewright").iterdir() if path.name[:2] not in ("__", "py")}
+    pure = next(contract for contract in contracts if contract["name"].startswith("the core is pure"))
+    alone = next(contract for contract in contracts if contract["name"].startswith("the core stands alone"))
+    assert set(pure["source_modules"]) == core
+    assert set(alone["source_modules"]) == core - {"edgewright.cli"}

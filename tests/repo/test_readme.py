@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "stacks").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+FOLDERS = ("docs", "stacks", "examples", "recipes")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 IGNORED = {"build", "dist", "__pycache__"}
 
 
@@ -16,11 +17,12 @@ def _tree() -> dict[str, str]:
     block = re.search(r"<!-- tree -->\n```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block, "README has no tree between <!-- tree --> and the end of its code block"
     lines = [line.split(maxsplit=1) for line in block[1].splitlines() if line.strip()]
-    return {path: text for path, text in lines}
+    return {line[0]: line[1] for line in lines}
 
 
 def test_every_folder_at_the_top_is_in_the_tree() -> None:
-    folders = {f"{path.name}/" for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "." and path.name not in IGNORED}
+    folders = {f"{path.name}/" for path in ROOT.iterdir() if path.is_dir() and path.name not in IGNORED}
+    folders = {folder for folder in folders if folder[0] != "."}
     folders = {folder for folder in folders if not folder.endswith(".egg-info/")}
     assert folders == {path for path in _tree() if path.endswith("/") and path.count("/") == 1}
 

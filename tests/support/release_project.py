@@ -99,7 +99,6 @@ def _arm(kill_in: str) -> None:
     setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
 
 
-
 def _send_steps(folder: str, send: Any) -> None:
     os.environ["ZENML_CONFIG_PATH"] = f"{folder}/.zenml"
     from zenml.client import Client
@@ -118,5 +117,3 @@ AFFINE = {
     "targets": [{"name": "a", "runtime": "null", "device": "null", "budget": {"max_accuracy_drop": 0.05}}],
     "measuring": {"invocations": 20, "processes": 1},
 }
-
-

@@ -59,14 +59,15 @@ class TFLiteMicro(Runtime):
             ExportError: an operator is not supported (it is named), or the file is not valid.
         """
         self.inspect(file)  # the micro interpreter itself trusts a file blindly
-        return MicroSession(open_in_arena(file), file)
+        interpreter, arena = open_in_arena(file)
+        return MicroSession(interpreter, arena, file)
 
 
 class MicroSession:
     """A loaded .tflite file in its arena."""
 
-    def __init__(self, interpreter: Any, file: Path) -> None:
-        self._interpreter, self._file = interpreter, file
+    def __init__(self, interpreter: Any, arena: int, file: Path) -> None:
+        self._interpreter, self._arena, self._file = interpreter, arena, file
 
     def run(self, sample: Array) -> Array:
         """Run one sample (1, …).
@@ -84,7 +85,7 @@ class MicroSession:
 
     def arena_bytes(self) -> int | None:
         """Bytes of the smallest arena that the interpreter accepts for the file."""
-        return smallest_arena(self._file.read_bytes(), self._interpreter)
+        return smallest_arena(self._file, self._arena)
 
 
 def _quantize(request: PassRequest) -> None:

@@ -7,7 +7,7 @@ recorded once its tag `edgewright.complete` is set, which is written last; what 
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
 from edgewright.bundle import PAGE
@@ -62,20 +62,20 @@ class MlflowTracker(Tracker):
             self._client.set_tag(parent, "edgewright.complete", "true")
             return parent
 
-    def champion(self, model: str) -> Champion | None:
-        """What 'champion' points to, or None when the model has none.
+    def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
+        """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none.
 
         Raises:
             StoreError: the alias points to a version that edgewright did not promote.
         """
         with self._store.errors("cannot read the model registry"):
-            version = self._aliases(model).get("champion")
+            version = self._aliases(model).get(alias)
             if version is None:
                 return None
             digest = self._client.get_model_version(model, version).tags.get("edgewright.digest")
         if digest is None:
             raise StoreError(
-                f"version {version} of {model!r} has the alias 'champion', and was not promoted by edgewright",
+                f"version {version} of {model!r} has the alias {alias!r}, and was not promoted by edgewright",
                 where=self._store.shown,
                 to_do="take the alias off that version, or release under another name",
             )
