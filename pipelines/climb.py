@@ -7,7 +7,7 @@ from edgewright.artifact import Artifact
 from edgewright.config import SplitName, Target
 from edgewright.config.recipe import Rung
 from edgewright.errors import EdgewrightError, StoreError
-from edgewright.gate.verdict import Verdict
+from edgewright.gate.verdict import Outcome, Verdict
 from edgewright.ladder import why_not
 from edgewright.pipelines.context import Context, Handle, Toolkit, place_of, step_id
 from edgewright.plugins import create
@@ -140,7 +140,7 @@ class Climb:
         )
 
 
-def outcome_of(climb: Climb) -> str:
+def outcome_of(climb: Climb) -> Outcome:
     """Pass, or what the last rung that was judged came to: inconclusive, else fail."""
     if climb.passed:
         return "pass"

@@ -24,7 +24,7 @@ def workspace() -> Path:
 
 
 class BundleMaterializer(BaseMaterializer):
-    """Stores any `edgewright.bundle.Bundle`."""
+    """Stores any `edgewright.bundle.Bundle`; ZenML registers it for that type when this module is imported."""
 
     ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (Bundle,)
     ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA

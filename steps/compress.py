@@ -11,7 +11,7 @@ from edgewright.data.dataset import Dataset
 from edgewright.export import apply_passes
 from edgewright.fingerprint import of_code
 from edgewright.progress import stage
-from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 
 
@@ -19,7 +19,7 @@ def _code() -> str:
     return of_code("edgewright.steps.compress")
 
 
-@step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
+@step(cache_policy=policy("edgewright.steps.compress._code"))
 def compress(
     parent: Artifact,
     dataset: Dataset,

@@ -10,7 +10,7 @@ from edgewright.data.dataset import Dataset
 from edgewright.export import export_float as export
 from edgewright.fingerprint import of_code
 from edgewright.progress import stage
-from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 
 
@@ -18,7 +18,7 @@ def _code() -> str:
     return of_code("edgewright.steps.export_float")
 
 
-@step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
+@step(cache_policy=policy("edgewright.steps.export_float._code"))
 def export_float(
     candidate: Candidate,
     dataset: Dataset,

@@ -21,7 +21,7 @@ def _code() -> str:
     return of_code("edgewright.steps.judge_look")
 
 
-@step(cache_policy=policy(_code))
+@step(cache_policy=policy("edgewright.steps.judge_look._code"))
 def judge_look(
     tests: list[ValidationRun],
     screenings: list[Verdict],

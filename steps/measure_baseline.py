@@ -14,7 +14,7 @@ from edgewright.metrics import metric as find_metric
 from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.stats.score import metric_measurement
-from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 from edgewright.validation import Baseline, BaselineFacts
 
@@ -25,7 +25,7 @@ def _code() -> str:
     return of_code("edgewright.steps.measure_baseline")
 
 
-@step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
+@step(cache_policy=policy("edgewright.steps.measure_baseline._code"))
 def measure_baseline(
     candidate: Candidate,
     dataset: Dataset,

@@ -17,7 +17,7 @@ def _code() -> str:
     return of_code("edgewright.steps.report_release")
 
 
-@step(cache_policy=policy(_code))
+@step(cache_policy=policy("edgewright.steps.report_release._code"))
 def report_release(facts: ReleaseFacts) -> Annotated[HTMLString, "report"]:
     """Render the facts as one self-contained page."""
     with stage("Drawing the report"):

@@ -18,7 +18,7 @@ def _code() -> str:
     return of_code("edgewright.steps.screen_rung")
 
 
-@step(cache_policy=policy(_code))
+@step(cache_policy=policy("edgewright.steps.screen_rung._code"))
 def screen_rung(
     run: ValidationRun, baseline: Baseline, target: Target, metric: str, gate: GateConfig
 ) -> Annotated[Verdict, "screening"]:

@@ -12,7 +12,7 @@ from edgewright.config import ModelSpec
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
 from edgewright.plugins import create
-from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 
 
@@ -20,7 +20,10 @@ def _code() -> str:
     return of_code("edgewright.steps.train_baseline")
 
 
-@step(cache_policy=policy(_code, ignored=("checkpoints",)), output_materializers=BundleMaterializer)
+@step(
+    cache_policy=policy("edgewright.steps.train_baseline._code", ignored=("checkpoints",)),
+    output_materializers=BundleMaterializer,
+)
 def train_baseline(
     dataset: Dataset,
     spec: ModelSpec,

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run an exported file on its device, in turn with its float parent."""
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from zenml import step
 
 from edgewright.artifact import Artifact
 from edgewright.config import Measuring, Target
+from edgewright.config.data import SplitName
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
-from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 from edgewright.validate import validate_artifact as validate
 from edgewright.validation import Baseline, ValidationRun
@@ -19,7 +20,7 @@ def _code() -> str:
     return of_code("edgewright.steps.validate_artifact")
 
 
-@step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
+@step(cache_policy=policy("edgewright.steps.validate_artifact._code"))
 def validate_artifact(
     artifact: Artifact,
     parent: Artifact,
@@ -37,5 +38,6 @@ def validate_artifact(
 
     ``plugin`` digests runtime, device and toolkits, and only keys the cache.
     """
-    outputs = baseline.outputs(split)
-    return validate(artifact, parent, dataset, split, outputs, target, metric, measuring, seed, workspace(), timing=timing)
+    judged_on = cast(SplitName, split)
+    outputs = baseline.outputs(judged_on)
+    return validate(artifact, parent, dataset, judged_on, outputs, target, metric, measuring, seed, workspace(), timing=timing)

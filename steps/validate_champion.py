@@ -11,7 +11,7 @@ from edgewright.errors import DataError
 from edgewright.fingerprint import of_code
 from edgewright.plugins import create
 from edgewright.registry import Champion
-from edgewright.steps.bundles import BundleMaterializer, workspace
+from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 from edgewright.validate import validate_artifact
 from edgewright.validation import Baseline, ValidationRun
@@ -21,7 +21,7 @@ def _code() -> str:
     return of_code("edgewright.steps.validate_champion")
 
 
-@step(cache_policy=policy(_code), output_materializers=BundleMaterializer)
+@step(cache_policy=policy("edgewright.steps.validate_champion._code"))
 def validate_champion(
     champion: Champion,
     tracking: Tracking,

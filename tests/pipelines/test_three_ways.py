@@ -52,8 +52,9 @@ def test_zenml_pipeline_run_in_a_project_with_its_own_steps_and_pipelines(tmp_pa
 
 
 def test_python(tmp_path: Path, by_edgewright: Any) -> None:
-    code = f"from edgewright import edge_release, ReleaseConfig; edge_release(ReleaseConfig.model_validate({AFFINE!r}))"
-    done = _run(tmp_path, sys.executable, "-c", code)
+    script = f"from edgewright import edge_release, ReleaseConfig\nedge_release(ReleaseConfig.model_validate({AFFINE!r}))\n"
+    (tmp_path / "release.py").write_text(script)
+    done = _run(tmp_path, sys.executable, "release.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert _result(tmp_path) == by_edgewright
 

@@ -79,8 +79,11 @@ def _edgewright(arguments: list[str], folder: str, kill_in: str, log: str) -> No
     os.environ["COLUMNS"] = "160"
     if kill_in:
         _arm(kill_in)
+    from zenml.utils import source_utils
+
     from edgewright.cli import main
 
+    source_utils.set_custom_source_root(folder)  # a forked process has no main file to take it from
     try:
         main(arguments)
     finally:
