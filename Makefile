@@ -12,6 +12,9 @@ else
 export UV_TORCH_BACKEND ?= cpu
 endif
 
+# Compiled bytecode is kept: without it every start of ZenML and torch compiles 5,000 files again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Prerequisites run in the order they are written.
 .NOTPARALLEL:
 .PHONY: help install demo test lint types unit package system-packages clean

@@ -125,7 +125,7 @@ def _outputs(session: Session, stored: Array, manifest: ArtifactManifest) -> Arr
 
 def _chunk(session: Session, stored: Array, manifest: ArtifactManifest) -> Array:
     prepared = _prepared(stored, manifest)
-    ready = quantize_input(prepared, manifest.inputs[0])
+    ready = np.ascontiguousarray(quantize_input(prepared, manifest.inputs[0]))
     raw = [session.run(ready[at : at + 1]) for at in range(len(ready))]
     outputs = dequantize_output(np.concatenate(raw), manifest.outputs[0])
     return anomaly_score(outputs, prepared) if manifest.task == "anomaly" else outputs.reshape(len(outputs), -1)

@@ -125,7 +125,7 @@ class Runtime(ABC):
 def quantize_input(sample: Array, spec: TensorSpec) -> Array:
     """Turn float32 model input into what the file's input stores: rounded to nearest, clipped to the dtype's range."""
     if spec.scale is None:
-        return sample.astype(spec.dtype)
+        return sample.astype(spec.dtype, copy=False)
     limits = np.iinfo(spec.dtype)
     return np.clip(np.round(sample / spec.scale + spec.zero_point), limits.min, limits.max).astype(spec.dtype)
 

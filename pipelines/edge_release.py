@@ -4,6 +4,7 @@
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
+from edgewright.config.target import Targets
 from edgewright.data.load import source_digest
 from edgewright.fingerprint import of_plugin
 from edgewright.gate.verdict import Verdict
@@ -68,7 +69,7 @@ def look_together(context: Context, climbs: list[Climb]) -> None:
             [climb.stop.test for climb in stopped if climb.stop],
             [climb.stop.screening for climb in stopped if climb.stop],
             [climb.stop.champion for climb in stopped if climb.stop and climb.stop.champion],
-            [climb.target for climb in stopped],
+            Targets(each=tuple(climb.target for climb in stopped)),
             context.dataset,
             context.baseline,
             release.metric_name,

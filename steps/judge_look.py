@@ -5,7 +5,8 @@ from typing import Annotated
 
 from zenml import step
 
-from edgewright.config import GateConfig, Target
+from edgewright.config import GateConfig
+from edgewright.config.target import Targets
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
 from edgewright.gate.judge import Look, judge
@@ -26,7 +27,7 @@ def judge_look(
     tests: list[ValidationRun],
     screenings: list[Verdict],
     champions: list[ValidationRun],
-    targets: list[Target],
+    targets: Targets,
     dataset: Dataset,
     baseline: Baseline,
     metric: str,
@@ -40,7 +41,7 @@ def judge_look(
     champion_of = {run.facts.target: run for run in champions}
     evidence = {}
     with stage(f"Judging on test data, look {look} of at most {looks}"):
-        for target, test, screening in zip(targets, tests, screenings, strict=True):
+        for target, test, screening in zip(targets.each, tests, screenings, strict=True):
             champion = champion_of.get(target.name)
             after = test.outputs()
             evidence[target.name] = Look(
@@ -52,7 +53,7 @@ def judge_look(
                 screening=screening,
             )
         verdicts = judge(evidence, gate, look, looks)
-    return [verdicts[target.name] for target in targets]
+    return [verdicts[target.name] for target in targets.each]
 
 
 def _class_counts(dataset: Dataset, outputs: object) -> dict[str, tuple[int, int]]:

@@ -22,7 +22,6 @@ def _code() -> str:
 
 @step(
     cache_policy=policy("edgewright.steps.train_baseline._code", ignored=("checkpoints",)),
-    output_materializers=BundleMaterializer,
 )
 def train_baseline(
     dataset: Dataset,

@@ -49,3 +49,9 @@ class Target(Config):
     @classmethod
     def _rungs(cls, value: Any) -> Any:
         return [parse_rung(rung) for rung in value] if isinstance(value, list | tuple) else value
+
+
+class Targets(Config):
+    """Several targets as one value: ZenML hashes models by content, and lists of models not at all."""
+
+    each: tuple[Target, ...]

@@ -34,8 +34,10 @@ def prepare(stored: Array, preprocessing: Preprocessing, layout: str) -> Array:
         )
     first = channels_first(stored, preprocessing.layout).astype(np.float32)
     mean, std = (_per_channel(name, getattr(preprocessing, name), first) for name in ("mean", "std"))
-    prepared = ((first * np.float32(preprocessing.scale) - mean) / std).astype(np.float32)
-    return to_layout(prepared, "N" + _CHANNELS_FIRST[preprocessing.layout], layout)
+    first *= np.float32(preprocessing.scale)  # in place: no array of the batch's size is made on the way
+    first -= mean
+    first /= std
+    return to_layout(first, "N" + _CHANNELS_FIRST[preprocessing.layout], layout)
 
 
 def channels_first(stored: Array, layout: SampleLayout) -> Array:
