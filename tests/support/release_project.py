@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-multiprocessing.get_context("forkserver").set_forkserver_preload(
-    ["zenml.client", "edgewright.pipelines.edge_release", "edgewright.cli", "torch", "mlflow"]
-)
+os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the fork server takes its path from here
+multiprocessing.get_context("forkserver").set_forkserver_preload(["preloaded"])
 
 
 @dataclass(frozen=True)
