@@ -14,7 +14,7 @@ Evidence = Literal["measured", "emulated", "estimated"]
 class Frozen(BaseModel):
     """Base of all facts: immutable, and strict about its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class DeviceFacts(Frozen):

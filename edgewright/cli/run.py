@@ -19,7 +19,7 @@ QUIET = {
     "ZENML_ANALYTICS_OPT_IN": "false",
     "ZENML_ENABLE_RICH_TRACEBACK": "false",
     "ZENML_LOGGING_COLORS_DISABLED": "true",
-    "ZENML_LOGGING_VERBOSITY": "ERROR",
+    "ZENML_LOGGING_VERBOSITY": "CRITICAL",  # an error is said once, by whoever ends the run
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -42,7 +42,10 @@ def run(config: Path) -> None:
 @click.command()
 @CONFIG
 def resume(config: Path) -> None:
-    """Go on with a release that was interrupted, with the configuration it had then."""
+    """Go on with a release that was interrupted.
+
+    It has the configuration it had then; what had finished is not done again.
+    """
     from edgewright.config import ReleaseConfig
     from edgewright.config.load import load_config
 
@@ -62,7 +65,10 @@ def _release(release: "ReleaseConfig", file: Path) -> None:
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     try:
         with stage("Starting ZenML"):
+            from edgewright.cli.store import open_store
             from edgewright.pipelines.edge_release import edge_release
+
+            open_store()
         edge_release(release)
     except KeyboardInterrupt:
         click.echo(f"interrupted; what had finished is kept. To go on: edgewright resume {file}", err=True)

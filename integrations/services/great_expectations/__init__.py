@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from edgewright.config.data import DataChecks
 from edgewright.data.dataset import Dataset
-from edgewright.progress import stage
 from edgewright.report.facts import CheckResult
 
 
@@ -26,5 +25,4 @@ class GreatExpectations:
         """
         from edgewright.integrations.services.great_expectations.checks import check_dataset
 
-        with stage("check the data against its rules"):
-            return check_dataset(data, checks)
+        return check_dataset(data, checks)

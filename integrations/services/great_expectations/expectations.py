@@ -62,6 +62,13 @@ def own_suite(path: str) -> "list[Expectation]":
     """
     import yaml
 
+    if not Path(path).is_file():
+        others = [file.name for file in Path(path).parent.glob(f"*{Path(path).suffix}")]
+        raise DataError(
+            f"there is no file {Path(path).name!r}",
+            where=f"data.checks.suite: {path}",
+            to_do=nearest(Path(path).name, others) if others else "check data.checks.suite",
+        )
     try:
         text = Path(path).read_text(encoding="utf-8")
         suite = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
