@@ -5,6 +5,8 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,22 +119,31 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         GateRefused: at least one target was not promoted.
     """
     digest = hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
-    report_release(facts)
-    page, facts_file = write_report(facts, folder)
-    passed = [climb for climb in climbs if climb.passed]
-    artifacts: dict[str, Artifact] = {climb.target.name: climb.stop.artifact.load() for climb in passed if climb.stop}
-    done = tracker.recorded(digest) and all(_is_champion(tracker, facts.release, *item) for item in artifacts.items())
-    if not done:
-        handles = [climb.stop.artifact for climb in passed if climb.stop]
-        promote_release(facts, digest, handles, list(artifacts), context.tracking, str(folder))
-    for name, artifact in artifacts.items():
-        artifact.copy_to(folder / "artifacts" / name)
+    html = report_release(facts).load()
+    passed = {climb.target.name: climb.stop.artifact for climb in climbs if climb.passed and climb.stop}
+    artifacts: dict[str, Artifact] = {name: handle.load() for name, handle in passed.items()}
+    if not (tracker.recorded(digest) and all(_is_champion(tracker, facts.release, *item) for item in artifacts.items())):
+        # The report reaches the output folder after promotion: what lies there never claims what did not happen.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
+            write_report(facts, Path(staged), html)
+            promote_release(facts, digest, list(passed.values()), list(passed), context.tracking, staged)
+    _deliver(artifacts, folder / "artifacts")
+    page, facts_file = write_report(facts, folder, html)
     console = Console()
     render_table(facts, console)
     console.print(f"report   {page}\nfacts    {facts_file}\nmlflow   {context.tracking.uri}", soft_wrap=True, highlight=False)
     if facts.refused:
         names = ", ".join(target.name for target in facts.refused)
         raise GateRefused(f"{len(facts.refused)} of {len(facts.targets)} targets not promoted: {names}", where=str(page))
+
+
+def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
+    """Lay what passed into the output folder, and take away what an earlier run left of targets that were refused now."""
+    for stale in folder.iterdir() if folder.is_dir() else ():
+        if stale.name not in artifacts:
+            shutil.rmtree(stale)
+    for name, artifact in artifacts.items():
+        artifact.copy_to(folder / name)
 
 
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:
