@@ -1,84 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much validating costs above the bare runtime: outputs of all samples by a probe, against a plain ONNX Runtime loop.
+"""What validating costs above the bare runtime: the outputs of all samples, by the local device and by a plain loop.
 
-    python benchmarks/validation_throughput.py
+    python benchmarks/validation_throughput.py [--rounds 5]
 
-The bare loop is given inputs that are prepared already; the probe prepares them itself. Both run one sample at a time on
-one thread, in turn. Processor time counts, of this process and its children, so that a busy machine does not: the best of
-the rounds. What starting costs is told apart from what a sample costs by the difference between few samples and many.
+Both start a fresh process, one sample at a time on one thread, and both import numpy and the runtime, open the file, prepare
+the stored samples, run them all and save the outputs: the plain loop is `run` in `bare_demo.py`. The network is the demo's.
+Per sample: what 9,000 samples more cost, start-up left out.
 """
 
 import argparse
 import os
+import statistics
+import sys
 import tempfile
-from collections.abc import Callable
+import time
 from pathlib import Path
-from typing import Any
 
+import bare_demo
 import numpy as np
+from measuring import Taken, children, environment, load, process, save, show
 
 from edgewright.artifact import ArtifactManifest
 from edgewright.config import Preprocessing
-from edgewright.data.preprocess import prepare
 from edgewright.device import ProbePlan
 from edgewright.integrations.devices.local import LocalDevice
 from edgewright.plugins import create
-from edgewright.probe import run_plan
 
-PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.5,), std=(0.25,), layout="HWC")
-PLAN = ProbePlan(runtime="onnxruntime", threads=1, outputs=True)
+SUFFIX = {"onnxruntime": ".onnx", "litert": ".tflite"}
+CASES = [(449, 8), (1_000, 28), (10_000, 28)]
+PREPROCESSING = Preprocessing(scale=bare_demo.SCALE, mean=(bare_demo.MEAN,), std=(bare_demo.STD,), layout="HW")
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--samples", type=int, default=20_000)
-    arguments.add_argument("--rounds", type=int, default=3)
-    chosen = arguments.parse_args()
-    stored = np.random.default_rng(0).integers(0, 256, (chosen.samples, 32, 32, 3), dtype=np.uint8)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        write_model(file)
-        manifest = manifest_of(file)
-        inputs = prepare(stored, PREPROCESSING, "NCHW")
-        ways: dict[str, Callable[[int], Any]] = {
-            "bare loop": lambda n: bare_loop(file, inputs[:n]),
-            "probe": lambda n: run_plan(file, manifest, stored[:n], PLAN, own_process=False)[1],
-            "local device": lambda n: LocalDevice().probe(file, manifest, stored[:n], PLAN, LocalDevice.Options())[1],
-        }
-        answers = {name: way(64) for name, way in ways.items()}
-        assert all(np.allclose(answer, answers["bare loop"], atol=1e-5) for answer in answers.values())
-        few, many = chosen.samples // 10, chosen.samples
-        best = {(name, n): float("inf") for name in ways for n in (few, many)}
-        for _ in range(chosen.rounds):
-            for name, n in best:
-                best[name, n] = min(best[name, n], processor_seconds(ways[name], n))
-    each = {name: (best[name, many] - best[name, few]) / (many - few) for name in ways}
-    for name, seconds in each.items():
-        start = best[name, few] - few * seconds
-        share = each["bare loop"] / seconds
-        print(f"{name:13} {1 / seconds:7.0f} samples/s ({share:.2f} of the bare loop), {start:.2f} s to start")
+    arguments.add_argument("--rounds", type=int, default=5)
+    rounds = arguments.parse_args().rounds
+    taken: list[Taken] = []
+    with tempfile.TemporaryDirectory(prefix="throughput-") as name:
+        for count, size in CASES:
+            folder = Path(name) / f"{count}-{size}"
+            folder.mkdir()
+            lay_out(folder, count, size)
+            for runtime in SUFFIX:
+                case = f"{runtime}, {count} samples of {size} x {size}"
+                for number in range(rounds):
+                    taken += [plain(folder, runtime, case, number), probed(folder, runtime, case, number)]
+                ours, theirs = np.load(folder / "probed.npy"), np.load(folder / f"{runtime}_float_test.npy")
+                assert np.allclose(ours, theirs.reshape(ours.shape), atol=1e-4)
+    print(save("validation_throughput", taken))
+    show(taken, "plain loop")
+    for runtime in SUFFIX:
+        plain_us, ours_us = (per_sample(taken, runtime, way) for way in ("plain loop", "local device"))
+        print(f"{runtime}: {plain_us:.0f} us a sample in the plain loop, {ours_us:.0f} us on the local device: "
+              f"{plain_us / ours_us:.2f} of its rate")  # fmt: skip
 
 
-def processor_seconds(way: Callable[[int], Any], samples: int) -> float:
-    """User and system time of this process and of the children it waited for."""
-    started = sum(os.times()[:4])
-    way(samples)
-    return sum(os.times()[:4]) - started
+def lay_out(folder: Path, count: int, size: int) -> None:
+    """Random samples, and the demo's network with random weights in both formats."""
+    import litert_torch
+    import torch
+
+    np.save(folder / "test_x.npy", np.random.default_rng(0).integers(0, 17, (count, size, size), dtype=np.uint8))
+    torch.manual_seed(0)
+    model = bare_demo.network().eval()
+    bare_demo.to_onnx(model, size, folder / "float.onnx")
+    last = litert_torch.to_channel_last_io(model, args=[0])
+    litert_torch.convert(last, (torch.zeros(1, size, size, 1),)).export(str(folder / "float.tflite"))
 
 
-def bare_loop(file: Path, inputs: np.ndarray) -> np.ndarray:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run(None, {"input": inputs[at : at + 1]})[0] for at in range(len(inputs))])
+def plain(folder: Path, runtime: str, case: str, number: int) -> Taken:
+    command = [sys.executable, bare_demo.__file__, str(folder), "--only", "run", runtime, "float", "test", "outputs"]
+    return Taken(case, "plain loop", number, *process(command, folder / "plain.log", folder), load())
 
 
-def manifest_of(file: Path) -> ArtifactManifest:
-    declared = create("runtimes", "onnxruntime").inspect(file)
+def probed(folder: Path, runtime: str, case: str, number: int) -> Taken:
+    file = folder / f"float{SUFFIX[runtime]}"
+    plan = ProbePlan(runtime=runtime, threads=1, outputs=True)
+    manifest, stored = manifest_of(file, runtime), np.load(folder / "test_x.npy", mmap_mode="r")
+    started, before = time.monotonic(), time.process_time() + children()
+    outputs = LocalDevice().probe(file, manifest, stored, plan, LocalDevice.Options())[1]
+    taken = time.monotonic() - started, time.process_time() + children() - before
+    np.save(folder / "probed.npy", outputs)
+    return Taken(case, "local device", number, *taken, load())
+
+
+def manifest_of(file: Path, runtime: str) -> ArtifactManifest:
+    declared = create("runtimes", runtime).inspect(file)
     return ArtifactManifest(
-        format="onnx",
+        format=file.suffix[1:],
         file=file.name,
         size_bytes=file.stat().st_size,
         recipe="float32",
@@ -91,35 +100,16 @@ def manifest_of(file: Path) -> ArtifactManifest:
     )
 
 
-def write_model(file: Path) -> None:
-    """Three 3x3 convolutions, global pooling and a linear layer: about 3 million multiply-adds."""
-    from onnx import TensorProto, helper, numpy_helper, save
-
-    rng = np.random.default_rng(0)
-    nodes, weights, last, channels = [], [], "input", 3
-    for number, (wide, stride) in enumerate([(16, 1), (32, 2), (32, 2)]):
-        shape = (wide, channels, 3, 3)
-        weights.append(numpy_helper.from_array(rng.normal(0, 0.2, shape).astype(np.float32), f"w{number}"))
-        nodes.append(
-            helper.make_node("Conv", [last, f"w{number}"], [f"c{number}"], pads=[1, 1, 1, 1], strides=[stride, stride])
-        )
-        nodes.append(helper.make_node("Relu", [f"c{number}"], [f"r{number}"]))
-        last, channels = f"r{number}", wide
-    weights.append(numpy_helper.from_array(rng.normal(0, 0.2, (10, channels)).astype(np.float32), "w"))
-    nodes += [
-        helper.make_node("GlobalAveragePool", [last], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "w"], ["output"], transB=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "small_cnn",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, (1, 3, 32, 32))],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 10))],
-        weights,
+def per_sample(taken: list[Taken], runtime: str, way: str) -> float:
+    """Microseconds of processor time."""
+    few, many = (
+        statistics.median(one.cpu_s for one in taken if one.case == f"{runtime}, {count} samples of 28 x 28" and one.way == way)
+        for count in (1_000, 10_000)
     )
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(file))
+    return (many - few) / 9_000 * 1e6
 
 
 if __name__ == "__main__":
+    os.environ.clear()
+    os.environ.update(environment())
     main()

@@ -16,9 +16,14 @@ and end with their exit code.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 import click
+
+#: numbers of the system's errors that say that a disk or a quota is full
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MAKE_ROOM = "make room there, then run again: what had finished is kept"
 
 
 class EdgewrightError(click.ClickException):

@@ -15,12 +15,14 @@ from typing import Any
 
 from edgewright.bundle import sha256_of
 from edgewright.errors import DataError
+from edgewright.plugins import working_folder_on_path
 
 
 def of_code(module: str) -> str:
     """Digest the source of a module and of all it imports from its own top-level package, however deep."""
     sources: dict[str, bytes] = {}
-    _collect(module, module.partition(".")[0], sources)
+    with working_folder_on_path():  # where `plugins.load_object` finds a user's own modules
+        _collect(module, module.partition(".")[0], sources)
     return _digest(name.encode() + b"\0" + sources[name] for name in sorted(sources))
 
 
@@ -69,12 +71,18 @@ def _collect(module: str, package: str, sources: dict[str, bytes]) -> None:
         return
     sources[module] = file.read_bytes()
     is_package = file.name == "__init__.py"
-    for name in _imports(ast.parse(sources[module]), module if is_package else module.rpartition(".")[0]):
+    for name in _imports(sources[module], module if is_package else module.rpartition(".")[0]):
         if name.partition(".")[0] == package:
             _collect(name, package, sources)
 
 
-def _imports(tree: ast.Module, package: str) -> set[str]:
+@cache
+def _imports(source: bytes, package: str) -> frozenset[str]:
+    """Names that a module's source imports; kept by its content, so that what was edited meanwhile is parsed anew."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # said by whoever imports it; a digest has no place in a message
+        return frozenset()
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -86,13 +94,13 @@ def _imports(tree: ast.Module, package: str) -> set[str]:
                 base = f"{anchor}.{base}".rstrip(".")
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def _source_file(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, AttributeError, ValueError):
+    except Exception:  # finding a submodule imports its package, which may raise anything
         return None
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 

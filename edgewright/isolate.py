@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewright import errors
-from edgewright.errors import EdgewrightError, ExportError
+from edgewright.errors import FULL, MAKE_ROOM, EdgewrightError, ExportError
 from edgewright.runtime import said
 
 _QUIET = {
@@ -109,6 +109,8 @@ def main(request: Path, answer: Path) -> None:
     except Exception as error:  # whatever it is, the process that asked has to be told
         traceback.print_exc()
         told = {"error": "ExportError", "what": said(error), "where": "", "to_do": "the toolkit's words; try another recipe"}
+        if isinstance(error, OSError) and error.errno in FULL:
+            told |= {"error": "StoreError", "where": str(error.filename or tempfile.gettempdir()), "to_do": MAKE_ROOM}
     incoming = answer.with_suffix(".incoming")
     incoming.write_text(json.dumps(told), encoding="utf-8")
     incoming.replace(answer)

@@ -7,9 +7,12 @@ score a sample (N,) for anomaly detection (higher is more anomalous).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgewright.errors import ConfigError, EdgewrightError
 
 Array = NDArray[np.generic]
 MetricFunction = Callable[[Array, Array], float]
@@ -99,10 +102,38 @@ def metric(name: str) -> Metric:
     """Find a metric by name, or wrap 'module:function' (labels, outputs) -> float.
 
     A function of the user's own is taken as higher-is-better unless it carries ``higher_is_better = False``.
+
+    Raises:
+        ConfigError: there is no such function; and from ``score``, when it raises or returns no number.
     """
     if name in METRICS:
         return METRICS[name]
     from edgewright.plugins import load_object
 
     function = load_object(name, asked_for="metric")
-    return Metric(name, ("classification", "regression", "anomaly"), getattr(function, "higher_is_better", True), "", function)
+    if not callable(function):
+        raise ConfigError(f"{name!r} is not a function", where=f"metric: {name}", to_do=_FORM)
+    higher_is_better = bool(getattr(function, "higher_is_better", True))
+    return Metric(name, ("classification", "regression", "anomaly"), higher_is_better, "", _told(function, name))
+
+
+_FORM = "name a function (labels, outputs) -> float"
+
+
+def _told(function: Callable[[Array, Array], Any], name: str) -> MetricFunction:
+    """Say of what a user's function does wrong that it is the function; ValueError stays: there is no value here."""
+
+    def score(labels: Array, outputs: Array) -> float:
+        try:
+            value = function(labels, outputs)
+        except (EdgewrightError, ValueError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise ConfigError(
+                f"the metric raised {type(error).__name__}: {error}", where=f"metric: {name}", to_do=_FORM
+            ) from error
+        if not isinstance(value, float | int | np.number | np.bool_):
+            raise ConfigError(f"the metric returned {type(value).__name__}", where=f"metric: {name}", to_do=_FORM)
+        return float(value)
+
+    return score

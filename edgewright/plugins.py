@@ -6,6 +6,7 @@ Discovery never imports what was not asked for, and a request for something that
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,15 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from edgewright.errors import ConfigError, ToolkitMissing, nearest
+from edgewright.errors import ConfigError, EdgewrightError, ToolkitMissing, nearest
 
 Kind = Literal["frameworks", "runtimes", "devices", "services"]
+#: the port that an integration of a kind implements; services have one each
+PORTS: dict[Kind, str] = {
+    "frameworks": "edgewright.framework:Framework",
+    "runtimes": "edgewright.runtime:Runtime",
+    "devices": "edgewright.device:Device",
+}
 
 
 def names(kind: Kind) -> list[str]:
@@ -27,34 +34,40 @@ def find(kind: Kind, name: str) -> type[Any]:
     """Return the class of an integration.
 
     Raises:
-        ConfigError: no integration has this name.
-        ToolkitMissing: the integration itself cannot be imported.
+        ConfigError: no integration has this name, it cannot be imported, or it is not one of this kind.
     """
     if ":" in name:
-        found: type[Any] = load_object(name, asked_for=kind.removesuffix("s"))
-        return found
+        return _checked(load_object(name, asked_for=kind.removesuffix("s")), kind, name)
     entries = _entries(kind)
     if name not in entries:
         raise ConfigError(
             f"no {kind.removesuffix('s')} is called {name!r}",
             to_do=nearest(name, entries) + " (or 'module:Class' of your own)",
         )
-    loaded: type[Any] = entries[name].load()
-    return loaded
+    return _checked(load_object(f"{entries[name].module}:{entries[name].attr}", asked_for=kind.removesuffix("s")), kind, name)
 
 
 def create(kind: Kind, name: str) -> Any:
     """Return an instance of an integration whose toolkits are installed.
 
     Raises:
-        ConfigError: no integration has this name.
+        ConfigError: no integration has this name, or it is none.
         ToolkitMissing: a toolkit it needs is not installed; the message is the pip line.
     """
     plugin = find(kind, name)
     lacking = missing(plugin)
     if lacking:
         raise ToolkitMissing.of(f"{kind.removesuffix('s')} {name!r}", lacking, plugin.install)
-    return plugin()
+    try:
+        return plugin()
+    except EdgewrightError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{kind.removesuffix('s')} {name!r} cannot be made: {type(error).__name__}: {error}",
+            where=name,
+            to_do="its class must be made without arguments, before any toolkit is used",
+        ) from error
 
 
 def missing(plugin: type[Any]) -> list[str]:
@@ -74,7 +87,7 @@ def load_object(path: str, *, asked_for: str) -> Any:
     with working_folder_on_path():
         try:
             module = importlib.import_module(module_name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script without `if __name__ == "__main__"` ends the process
             raise ConfigError(
                 f"module {module_name!r} does not import: {type(error).__name__}: {error}",
                 where=f"{asked_for}: {path}",
@@ -103,6 +116,21 @@ def working_folder_on_path() -> Iterator[None]:
     finally:
         if added and folder in sys.path:
             sys.path.remove(folder)
+
+
+def _checked(found: Any, kind: Kind, name: str) -> type[Any]:
+    """Return what was found when it is a whole class of its kind."""
+    if kind not in PORTS:
+        service: type[Any] = found
+        return service
+    port: type[Any] = load_object(PORTS[kind], asked_for=kind)
+    to_do = f"it must be a subclass of {PORTS[kind].replace(':', '.')}"
+    if not (inspect.isclass(found) and issubclass(found, port)):
+        raise ConfigError(f"{name!r} is not a {kind.removesuffix('s')}", where=name, to_do=to_do)
+    lacking = sorted(found.__abstractmethods__) + [key for key in inspect.get_annotations(port) if not hasattr(found, key)]
+    if lacking:
+        raise ConfigError(f"{kind.removesuffix('s')} {name!r} does not define {', '.join(lacking)}", where=name, to_do=to_do)
+    return found
 
 
 def _entries(kind: Kind) -> dict[str, EntryPoint]:

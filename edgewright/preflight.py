@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
-from edgewright.errors import ConfigError
+from edgewright.errors import ConfigError, EdgewrightError
 from edgewright.ladder import why_not
 from edgewright.metrics import metric
-from edgewright.plugins import create
+from edgewright.plugins import Kind, create
 
 
 def preflight(config: ReleaseConfig) -> None:
@@ -20,14 +20,15 @@ def preflight(config: ReleaseConfig) -> None:
         ConfigError: a name, an option or a rung that cannot be met.
         ToolkitMissing: a toolkit that is not installed; the message is the pip line.
     """
-    create("frameworks", config.model.framework)
+    _named("frameworks", config.model.framework, "model.framework")
     metric(config.metric_name)
     for index, target in enumerate(config.targets):
         _check_target(config, target, f"targets.{index} ({target.name})")
 
 
 def _check_target(config: ReleaseConfig, target: Target, where: str) -> None:
-    runtime, device = create("runtimes", target.runtime), create("devices", target.device)
+    runtime = _named("runtimes", target.runtime, f"{where}.runtime")
+    device = _named("devices", target.device, f"{where}.device")
     exporter = create("runtimes", runtime.exports_with) if runtime.exports_with else runtime
     if config.model.framework not in exporter.frameworks:
         raise ConfigError(
@@ -43,8 +44,20 @@ def _check_target(config: ReleaseConfig, target: Target, where: str) -> None:
         raise ConfigError(refusals[0], where=f"{where}.ladder", to_do="change the rung, or the runtime")
 
 
+def _named(kind: Kind, name: str, where: str) -> Any:
+    """Make an integration; an error that does not say where says the key."""
+    try:
+        return create(kind, name)
+    except EdgewrightError as error:
+        raise type(error)(error.what, where=error.where or where, to_do=error.to_do) from error
+
+
 def _check_options(plugin: Any, options: dict[str, Any], where: str) -> None:
     try:
         plugin.Options.model_validate(options)
     except ValidationError as error:
-        raise ConfigError(explain(error, where, root=plugin.Options)) from None
+        raise ConfigError(
+            explain(error, plugin.name, root=plugin.Options),
+            where=where,
+            to_do="correct it; the options of a runtime or device are described in its file",
+        ) from None

@@ -66,7 +66,7 @@ def run_plan(
     facts = ProbeFacts(
         latencies_ms=latencies,
         peak_memory_bytes=max(peak - idle, 0) if peak is not None and idle is not None else None,
-        arena_bytes=session.arena_bytes(),
+        arena_bytes=session.arena_bytes() if plan.invocations else None,
     )
     return facts, _outputs(session, stored, manifest) if plan.outputs else None
 

@@ -19,7 +19,7 @@ from edgewright.config import DataSpec, GateConfig, Measuring, Target
 from edgewright.config.data import Splits
 from edgewright.data.dataset import Dataset
 from edgewright.device import ProbePlan
-from edgewright.errors import ConfigError, DeviceError
+from edgewright.errors import ConfigError, DeviceError, nearest
 from edgewright.gate.judge import Look, judge
 from edgewright.gate.limits import latency_findings, memory_findings, size_findings
 from edgewright.gate.screen import screen
@@ -86,7 +86,9 @@ def find_artifact(path: Path) -> Artifact | None:
         StoreError: the artifact was changed.
     """
     if not path.exists():
-        raise ConfigError(f"there is no file {path.name!r}", where=str(path.absolute()))
+        others = [file.name for file in path.absolute().parent.glob("*") if file.suffix == path.suffix]
+        to_do = nearest(path.name, others) if others else "name an exported file, or the folder of an artifact"
+        raise ConfigError(f"there is no file {path.name!r}", where=str(path.absolute()), to_do=to_do)
     folder = path if path.is_dir() else path.parent
     if not (folder / PAGE).is_file():
         if path.is_dir():

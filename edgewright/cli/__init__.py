@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from edgewright import __version__
-from edgewright.errors import StoreError, nearest
+from edgewright.errors import FULL, MAKE_ROOM, StoreError, nearest
 
 #: command to the module of edgewright.cli it stands in, in the order a user meets them
 COMMANDS = {
@@ -61,12 +61,14 @@ class Commands(click.Group):
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            if error.errno not in (*FULL, errno.EACCES, errno.EROFS):
                 raise _bug(error) from error
-            raise StoreError(
-                f"{error.strerror}", where=str(error.filename or ""), to_do="make room or give access there, then run again"
-            ) from error
+            where = str(error.filename or f"output folder, ZenML's store or {tempfile.gettempdir()}")
+            to_do = MAKE_ROOM if error.errno in FULL else "give access there, then run again"
+            raise StoreError(f"{error.strerror}", where=where, to_do=to_do) from error
         except Exception as error:
+            if "database or disk is full" in str(error):  # SQLite's words, in whatever the database's client wraps them
+                raise StoreError("the disk is full", where="ZenML's store (zenml status)", to_do=MAKE_ROOM) from error
             raise _bug(error) from error
 
 

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 class Config(BaseModel):
     """Base of all configuration: strict about keys, frozen, documented by the docstring below each field."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings", defer_build=True
-    )
+    # No defer_build: ZenML serializes models that hold these, which fails on a serializer that is not built yet.
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings")
 
 
 #: 'package.module:attribute'

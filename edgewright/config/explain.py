@@ -89,7 +89,8 @@ def _in_words(details: list[dict[str, Any]], path: Key, root: type[BaseModel]) -
     first = details[0]
     kind, context = first["type"], first.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown key; {nearest(str(path[-1]), _fields(path[:-1], root))}"
+        valid = _fields(path[:-1], root)
+        return f"unknown key; {nearest(str(path[-1]), valid) if valid else 'there are none here'}"
     if kind == "missing":
         return "is missing" + _about(path, root)
     if kind == "value_error":

@@ -178,10 +178,13 @@ def _stored_dtype(x: Array) -> np.dtype[Any]:
 
 
 def _write(file: Path, x: Array, rows: Array) -> None:
-    stored = np.lib.format.open_memmap(file, mode="w+", dtype=_stored_dtype(x), shape=(len(rows), *x.shape[1:]))
-    for start in range(0, len(rows), BLOCK):
-        stored[start : start + BLOCK] = x[rows[start : start + BLOCK]]
-    stored.flush()
+    dtype = _stored_dtype(x)
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(rows), *x.shape[1:])}
+    # Not a memory map: where the disk is full, writing into one ends the process without a word (SIGBUS).
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for start in range(0, len(rows), BLOCK):
+            stream.write(np.ascontiguousarray(x[rows[start : start + BLOCK]], dtype).tobytes())
 
 
 def _must_be_empty(out: Path) -> None:

@@ -78,7 +78,7 @@ def guess_layout(sample: tuple[int, ...]) -> SampleLayout | None:
 def _per_channel(name: str, values: tuple[float, ...], first: Array) -> Array:
     if len(values) not in (1, first.shape[1]):
         raise ConfigError(
-            f"{name} has {len(values)} numbers, the data has {first.shape[1]} channels",
+            f"{name} has {len(values)} numbers, the data has {first.shape[1]} channel{'s' if first.shape[1] > 1 else ''}",
             where=f"data.preprocessing.{name}",
             to_do="give one number, or one a channel",
         )

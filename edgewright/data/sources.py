@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,12 @@ def _digits() -> Samples:
 
 def _npz(path: Path) -> Parts:
     """Read x and y, and x_<split> and y_<split> of the splits there are; `labels` may name the classes."""
+    if not is_zipfile(path):
+        raise DataError(
+            "the archive cannot be read: it was cut short, or is no .npz file",
+            where=str(path),
+            to_do="write it with numpy.savez",
+        )
     try:
         with np.load(path, allow_pickle=False) as archive:
             pairs = _pairs(set(archive.files), path)
@@ -97,9 +103,12 @@ def _function(source: str) -> Parts:
     function = load_object(source, asked_for="data.source")
     try:
         returned = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        module, _, name = source.partition(":")
         raise DataError(
-            f"the function raised {type(error).__name__}: {error}", where=source, to_do="call it yourself"
+            f"the function raised {type(error).__name__}: {error}",
+            where=source,
+            to_do=f"it is called without arguments; try it: python -c 'import {module}; {module}.{name}()' (in {Path.cwd()})",
         ) from error
     if not isinstance(returned, Mapping):
         return {"train": _returned(returned, source, "")}

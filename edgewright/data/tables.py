@@ -49,7 +49,9 @@ def _frame(path: Path, label_column: str, task: Task) -> "pd.DataFrame":
         # Text keeps labels as they are written: '01' must not become 1.
         return pd.read_csv(path, dtype=None if task == "regression" else {label_column: str})
     except (OSError, ValueError) as error:  # pandas and pyarrow derive their parse errors from ValueError
-        raise DataError(f"the table cannot be read: {error}", where=str(path), to_do="check that the file is whole") from error
+        raise DataError(
+            f"the table cannot be read: {error}", where=str(path), to_do="check that the file is whole; CSV is read as UTF-8"
+        ) from error
 
 
 def _named_columns(frame: "pd.DataFrame", path: Path) -> None:

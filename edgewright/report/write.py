@@ -9,13 +9,18 @@ from edgewright.report.facts import ReleaseFacts
 from edgewright.report.page import render_page
 
 
-def write_report(facts: ReleaseFacts, folder: Path) -> tuple[Path, Path]:
+def write_report(facts: ReleaseFacts, folder: Path, html: str | None = None) -> tuple[Path, Path]:
     """Write report.html and release.json into ``folder``, each whole or not at all; return their paths.
+
+    Args:
+        facts: the whole release.
+        folder: made when it is not there.
+        html: the page of these facts, where it has been rendered already.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     page, record = folder / "report.html", folder / "release.json"
-    write_text(page, render_page(facts))
+    write_text(page, html or render_page(facts))
     release_json.write(facts, record)
     return page, record

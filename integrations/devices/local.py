@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import mmap
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -68,10 +69,29 @@ class LocalDevice(Device):
         with tempfile.TemporaryDirectory(prefix="edgewright-probe-") as name:
             folder = Path(name)
             (folder / probe.REQUEST).write_text(request.model_dump_json(), encoding="utf-8")
-            np.save(folder / probe.INPUTS, inputs, allow_pickle=False)
+            _lay_out(inputs, folder / probe.INPUTS)
             with _lease():
                 _run(folder, plan.threads, options.timeout, f"probe of {file.name} in {plan.runtime}")
             return _answer(folder, plan)
+
+
+def _lay_out(inputs: NDArray[Any], place: Path) -> None:
+    """Put samples where the probe looks for them; those that are a whole .npy file are linked, for a copy may be gigabytes."""
+    file = _whole_file(inputs)
+    if file is not None:
+        place.symlink_to(file)
+    else:
+        np.save(place, inputs, allow_pickle=False)
+
+
+def _whole_file(inputs: NDArray[Any]) -> Path | None:
+    """The .npy file that the samples are mapped from, when they are all of it and cannot have been changed since."""
+    base: object = inputs.base  # of a part of a file it is the whole
+    if not isinstance(inputs, np.memmap) or not isinstance(base, mmap) or inputs.mode != "r":
+        return None
+    file = Path(str(inputs.filename)).absolute()
+    whole = file.suffix == ".npy" and 0 < inputs.offset == file.stat().st_size - inputs.nbytes
+    return file if whole else None
 
 
 @contextmanager

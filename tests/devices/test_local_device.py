@@ -8,7 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,6 +23,9 @@ import fcntl, os, signal, sys, tempfile
 from pathlib import Path
 import numpy as np
 from edgewright.testing.device_contract import AddingRuntime, AddingSession
+
+class Plain(AddingRuntime):
+    """Adds."""
 
 class Crashing(AddingRuntime):
     def load(self, file, threads):
@@ -63,6 +66,15 @@ class Leased(AddingRuntime):
                 return np.zeros((1, 1), np.float32)
         return Session(0.0)
 
+class Located(AddingRuntime):
+    """Answers how many bytes its samples take in the probe's own folder: a link takes none."""
+    def load(self, file, threads):
+        place = Path(sys.argv[1]) / "inputs.npy"
+        class Session(AddingSession):
+            def run(self, sample):
+                return np.array([[0 if place.is_symlink() else place.stat().st_size]], np.float32)
+        return Session(0.0)
+
 class Threads(AddingRuntime):
     """Answers how many threads it was told to use, twice over."""
     def load(self, file, threads):
@@ -84,10 +96,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def probe(folder: Path, runtime: str, timeout: float = 120, **plan: Any) -> tuple[ProbeFacts, Any]:
+def probe(
+    folder: Path, runtime: str, timeout: float = 120, samples: np.ndarray = IMAGES, **plan: Any
+) -> tuple[ProbeFacts, Any]:
     asked = ProbePlan.model_validate({"runtime": f"own_runtimes:{runtime}", "outputs": True} | plan)
     options = LocalDevice.Options(timeout=timeout)
-    return LocalDevice().probe(folder / "model.json", adding(FLOAT), IMAGES, asked, options)
+    return LocalDevice().probe(folder / "model.json", adding(FLOAT), samples, asked, options)
 
 
 def test_a_crash_names_the_signal_and_the_last_words(folder: Path) -> None:
@@ -113,6 +127,31 @@ def test_an_answer_after_a_failure_is_not_disturbed_by_it(folder: Path) -> None:
 
 def test_runtime_and_libraries_get_the_threads_asked_for(folder: Path) -> None:
     np.testing.assert_array_equal(probe(folder, "Threads", threads=2)[1], np.full((7, 2), 2))
+
+
+def test_samples_of_a_whole_file_are_not_copied(folder: Path) -> None:
+    """A split may be of many gigabytes, and lies in a file already."""
+    np.save("split.npy", IMAGES)
+    stored = np.load("split.npy", mmap_mode="r", allow_pickle=False)
+    assert not probe(folder, "Located", samples=stored)[1].any()
+    assert probe(folder, "Located", samples=IMAGES)[1].all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("part", [slice(None), slice(2, 5), slice(None, None, -2)])
+def test_mapped_samples_are_answered_as_those_in_memory(folder: Path, part: slice, order: Literal["C", "F"]) -> None:
+    np.save("split.npy", np.asarray(IMAGES, order=order))
+    mapped = np.load("split.npy", mmap_mode="r", allow_pickle=False)[part]
+    np.testing.assert_array_equal(probe(folder, "Plain", samples=mapped)[1], probe(folder, "Plain", samples=IMAGES[part])[1])
+
+
+def test_samples_changed_in_memory_are_not_read_from_their_file(folder: Path) -> None:
+    np.save("split.npy", IMAGES)
+    changed = np.load("split.npy", mmap_mode="c", allow_pickle=False)
+    changed[:] = 0
+    np.testing.assert_array_equal(
+        probe(folder, "Plain", samples=changed)[1], probe(folder, "Plain", samples=np.zeros_like(IMAGES))[1]
+    )
 
 
 def test_peak_memory_is_the_files_own(folder: Path) -> None:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,25 @@ class Ended:
 
     code: int | None
     output: str
+    left_running: bool
+    """Whether a process that the run started is still there."""
 
     @property
     def killed(self) -> bool:
         return self.code == -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run under way."""
+
+    process: Any
+    log: Path
+
+    def end(self) -> Ended:
+        """Wait for its end."""
+        self.process.join()
+        return Ended(self.process.exitcode, self.log.read_text(encoding="utf-8"), _group_lives(self.process.pid))
 
 
 @dataclass(frozen=True)
@@ -39,15 +55,33 @@ class Project:
         text = yaml.safe_dump({"parameters": {"config": {**self.config, **changes}}}, sort_keys=False)
         (self.folder / "release.yaml").write_text(text, encoding="utf-8")
 
-    def edgewright(self, *arguments: str, kill_in: str = "") -> Ended:
-        """Run `edgewright …` in the project's folder; `kill_in` ('module:function') dies by SIGKILL when it is called."""
-        log = self.folder / "log.txt"
+    def edgewright(self, *arguments: str, **more: Any) -> Ended:
+        """Run `edgewright …` in the project's folder, to its end; ``more`` as `start` takes it."""
+        return self.start(*arguments, **more).end()
+
+    def start(
+        self,
+        *arguments: str,
+        kill_in: str = "",
+        interrupt_in: str = "",
+        environment: Mapping[str, str] | None = None,
+        log: str = "log.txt",
+    ) -> Running:
+        """Start `edgewright …` in the project's folder, in a process group of its own.
+
+        Args:
+            arguments: of the command line.
+            kill_in: 'module:function' that dies by SIGKILL when it is called.
+            interrupt_in: 'module:function' after whose first call Ctrl-C is pressed.
+            environment: variables to set.
+            log: name of the file that takes what it prints.
+        """
+        given = {"ZENML_CONFIG_PATH": f"{self.folder}/.zenml", "COLUMNS": "160", **(environment or {})}
         process = multiprocessing.get_context("forkserver").Process(
-            target=_edgewright, args=(list(arguments), str(self.folder), kill_in, str(log))
+            target=_edgewright, args=(list(arguments), str(self.folder), given, kill_in, interrupt_in, str(self.folder / log))
         )
         process.start()
-        process.join()
-        return Ended(process.exitcode, log.read_text(encoding="utf-8"))
+        return Running(process, self.folder / log)
 
     def executed(self) -> dict[str, str]:
         """Step names of the newest run with their status ('completed', 'cached', 'failed')."""
@@ -69,15 +103,19 @@ class Project:
         return self.folder / "edgewright-out" / str(self.config["name"])
 
 
-def _edgewright(arguments: list[str], folder: str, kill_in: str, log: str) -> None:
+def _edgewright(
+    arguments: list[str], folder: str, environment: Mapping[str, str], kill_in: str, interrupt_in: str, log: str
+) -> None:
+    os.setpgrp()  # as a shell does, so that Ctrl-C reaches this run and what it starts alone
     stream = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(stream, 1)
     os.dup2(stream, 2)
     os.chdir(folder)
-    os.environ["ZENML_CONFIG_PATH"] = f"{folder}/.zenml"
-    os.environ["COLUMNS"] = "160"
+    os.environ.update(environment)
     if kill_in:
-        _arm(kill_in)
+        _arm(kill_in, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    if interrupt_in:
+        _arm(interrupt_in, _then_interrupt)
     from zenml.utils import source_utils
 
     from edgewright.cli import main
@@ -89,16 +127,30 @@ def _edgewright(arguments: list[str], folder: str, kill_in: str, log: str) -> No
         sys.stdout.flush()
 
 
-def _arm(kill_in: str) -> None:
+def _then_interrupt(call: Callable[[], Any]) -> Any:
+    result = call()
+    os.killpg(0, signal.SIGINT)
+    return result
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _arm(where: str, act: Callable[[Callable[[], Any]], Any]) -> None:
     import importlib
 
-    module_name, _, path = kill_in.partition(":")
+    module_name, _, path = where.partition(":")
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module_name)
     for part in owners:
         owner = getattr(owner, part)
-    getattr(owner, name)  # a name that is not there would arm nothing
-    setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    original = getattr(owner, name)  # a name that is not there would arm nothing
+    setattr(owner, name, lambda *arguments, **named: act(lambda: original(*arguments, **named)))
 
 
 def _send_steps(folder: str, send: Any) -> None:

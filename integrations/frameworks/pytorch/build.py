@@ -36,6 +36,8 @@ def starting_model(spec: ModelSpec, task: Task, sample: Shape, outputs: int) -> 
         weights = read_weights(Path(spec.weights), allow_pickle=spec.allow_pickle)
         apply_weights(model, weights, where=f"model.weights: {spec.weights}")
     _check_output(run_zeros(model, sample), spec, task, sample, outputs)
+    run_zeros(model, sample, batch=2)
+    _check_trainable(model, spec)
     return model
 
 
@@ -51,7 +53,7 @@ def build(spec: ModelSpec, sample: Shape, outputs: int) -> nn.Module:
         model = function(**arguments)
     except EdgewrightError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"the architecture does not build: {type(error).__name__}: {error}",
             where=f"model.architecture: {spec.architecture}, model.options: {spec.options}",
@@ -73,17 +75,19 @@ def finds_anomalies(model: nn.Module) -> bool:
     return bool(getattr(model, "finds_anomalies", False))
 
 
-def run_zeros(model: nn.Module, sample: Shape) -> Tensor:
-    """Run one sample of zeros through the model in inference mode.
+def run_zeros(model: nn.Module, sample: Shape, batch: int = 1) -> Tensor:
+    """Run samples of zeros through the model in inference mode.
 
     Raises:
-        ModelError: the model does not take the sample, or returns something else than one tensor.
+        ModelError: the model does not take them, or returns something else than one tensor with a row for each.
     """
     model.eval()
     try:
         with torch.no_grad():
-            output = model(torch.zeros(1, *sample))
-    except Exception as error:
+            output = model(torch.zeros(batch, *sample))
+    except (Exception, SystemExit) as error:
+        if batch > 1:
+            raise _one_at_a_time(f"{type(error).__name__}: {error}") from error
         raise ModelError(
             f"the model does not take a sample of shape {sample}: {type(error).__name__}: {error}",
             where="model.architecture",
@@ -93,7 +97,26 @@ def run_zeros(model: nn.Module, sample: Shape) -> Tensor:
         raise ModelError(
             f"the model returns {type(output).__name__}, not one tensor", where="model.architecture", to_do="return one tensor"
         )
+    if batch > 1 and len(output) != batch:
+        raise _one_at_a_time(f"for {batch} samples it returns the shape {tuple(output.shape)}")
     return output
+
+
+def _one_at_a_time(why: str) -> ModelError:
+    return ModelError(
+        f"the model takes one sample at a time: {why}",
+        where="model.architecture",
+        to_do="keep the first axis free, which is the batch: x.flatten(1), or x.reshape(len(x), -1)",
+    )
+
+
+def _check_trainable(model: nn.Module, spec: ModelSpec) -> None:
+    if spec.training is not None and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError(
+            "the model has no weights that can be trained",
+            where=f"model.architecture: {spec.architecture}",
+            to_do="use layers of torch.nn as attributes (not kept in a plain list), or set 'training: null' and 'weights'",
+        )
 
 
 def _architecture(name: str) -> Callable[..., Any]:

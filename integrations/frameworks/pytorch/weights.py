@@ -53,7 +53,7 @@ def apply_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str
     """Load weights into a model whose names and shapes are exactly these.
 
     Raises:
-        ModelError: names or shapes differ; at most five are listed.
+        ModelError: names or shapes differ, or a value is NaN; at most five are listed.
     """
     wanted = model.state_dict()
     lacking = [f"{name!r} is missing from the file{_close(name, weights)}" for name in wanted if name not in weights]
@@ -70,6 +70,13 @@ def apply_weights(model: nn.Module, weights: Mapping[str, Tensor], *, where: str
             "the weights do not fit the model:" + "".join(f"\n    {line}" for line in wrong[:SHOWN]) + more,
             where=where,
             to_do="take the architecture and model.options that these weights were trained with",
+        )
+    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and bool(tensor.isnan().any())]
+    if broken:
+        raise ModelError(
+            f"{len(broken)} of {len(weights)} weights hold NaN: {', '.join(broken[:SHOWN])}",
+            where=where,
+            to_do="take a checkpoint from before the training diverged",
         )
     model.load_state_dict(dict(weights))
 
@@ -88,6 +95,8 @@ def _torch_load(file: Path, allow_pickle: bool, where: str) -> Any:
             raise _unreadable(where, error) from error
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError):
+        raise
     except pickle.UnpicklingError as error:
         raise ModelError(
             "the file holds more than plain tensors, or is no PyTorch file at all: reading on would unpickle objects, "
@@ -96,6 +105,8 @@ def _torch_load(file: Path, allow_pickle: bool, where: str) -> Any:
             to_do="save model.state_dict() or .safetensors instead; or, if you trust where the file comes from, "
             "write 'allow_pickle: true' below model",
         ) from error
+    except Exception as error:  # torch reads a file that is none of its own as an old pickle, and stumbles anywhere
+        raise _unreadable(where, error) from error
 
 
 def _unreadable(where: str, error: Exception) -> ModelError:

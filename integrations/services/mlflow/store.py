@@ -8,12 +8,13 @@ import re
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from edgewright.errors import EdgewrightError, StoreError
+from edgewright.errors import MAKE_ROOM, EdgewrightError, StoreError
+from edgewright.sqlite import made_whole
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -36,15 +37,14 @@ class Store:
         Raises:
             StoreError: it cannot be reached or written.
         """
-        with self.errors("cannot open the tracking store"):
+        with self.errors("cannot open the tracking store"), self.lock(), _impatient(), self._made_whole():
             self._check_reachable()
-            with self.lock(), _impatient():
-                _silence()
-                from mlflow.tracking import MlflowClient
+            _silence()
+            from mlflow.tracking import MlflowClient
 
-                self.client = MlflowClient(tracking_uri=self.uri)
-                self.client.search_registered_models(max_results=1)
-                self.experiment = self._experiment_id(experiment)
+            self.client = MlflowClient(tracking_uri=self.uri)
+            self.client.search_registered_models(max_results=1)
+            self.experiment = self._experiment_id(experiment)
 
     @property
     def shown(self) -> str:
@@ -57,6 +57,7 @@ class Store:
         if self.database is None:
             yield
             return
+        self.database.parent.mkdir(parents=True, exist_ok=True)
         with self.database.with_name(self.database.name + ".lock").open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
@@ -72,12 +73,12 @@ class Store:
             foreign = type(error).__module__.startswith(("mlflow.", "sqlalchemy."))
             if not (foreign or isinstance(error, OSError | sqlite3.Error)):
                 raise
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise StoreError(
-                f"{what}: {_without_password(lines[0])[:300]}",
-                where=self.shown,
-                to_do="check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000) and that it is writable",
-            ) from error
+            raise StoreError(f"{what}: {_said(error)}", where=self.shown, to_do=_to_do(error)) from error
+
+    def _made_whole(self) -> AbstractContextManager[None]:
+        if self.database is None:
+            return nullcontext()
+        return made_whole(self.database, self.database.with_name(self.database.name + ".making"))
 
     def _check_reachable(self) -> None:
         """Fail now rather than after the minutes for which SQLAlchemy retries."""
@@ -86,7 +87,6 @@ class Store:
         if port is not None and url.hostname:
             socket.create_connection((url.hostname, url.port or port), timeout=5).close()
         if self.database is not None:
-            self.database.parent.mkdir(parents=True, exist_ok=True)
             database = sqlite3.connect(self.database, timeout=20)
             try:
                 database.execute("BEGIN IMMEDIATE")
@@ -138,6 +138,29 @@ def _silence() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.model_registry.abstract_store").setLevel(logging.WARNING)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _said(error: BaseException) -> str:
+    """The deepest reason of the system in its own few words, where there is one; else the first line of what is said."""
+    system = [cause.strerror for cause in _chain(error) if type(cause).__module__ in ("builtins", "socket")
+              and isinstance(cause, OSError) and cause.strerror]  # fmt: skip
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return system[-1] if system else _without_password(lines[0])[:300]
+
+
+def _to_do(error: BaseException) -> str:
+    words = str(error)
+    if "not a database" in words or "malformed" in words:
+        return "restore the file from a copy, or move it away: a new one is made, without the champions before"
+    if "is full" in words or "No space left" in words:
+        return MAKE_ROOM
+    return "check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000) and that it is writable"
 
 
 def _without_password(text: str) -> str:
