@@ -74,6 +74,8 @@ class Runtime(ABC):
     """Frameworks whose models it can export."""
     exports_with: ClassVar[str | None] = None
     """Name of the runtime whose exports this one executes, when it has none of its own (TFLite Micro: LiteRT)."""
+    output_evidence: ClassVar[Evidence] = "measured"
+    """'emulated' when the target computes with other kernels than the ones that run here."""
     latency_evidence: ClassVar[Evidence] = "measured"
     """'emulated' when its speed on the measuring device says nothing of the target (an MCU interpreter on a PC)."""
     memory_evidence: ClassVar[Evidence] = "measured"

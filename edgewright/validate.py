@@ -59,6 +59,10 @@ class _Bench:
         return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
 
     @property
+    def output_evidence(self) -> Evidence:
+        return weakest(self.device.evidence, self.runtime.output_evidence)
+
+    @property
     def latency_evidence(self) -> Evidence:
         return weakest(self.device.evidence, self.runtime.latency_evidence)
 
@@ -122,7 +126,7 @@ def validate_artifact(
         parity = compare_outputs(outputs, baseline_outputs, dataset.card.task, artifact.facts.outputs[0])
         own, floats = _time_in_turn(bench, artifact, parent, stored) if timing else (_Timings(), _Timings())
         measurements, parents = (_measurements(bench, *each) for each in ((artifact, own), (parent, floats)))
-        score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.device.evidence)
+        score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.output_evidence)
         facts = ValidationFacts(
             target=target.name,
             recipe=artifact.facts.recipe,

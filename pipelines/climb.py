@@ -43,6 +43,7 @@ class Climb:
     stop: Stop | None = None
     passed: bool = False
     looks: int = 0
+    _champion_runs: dict[str, Handle] = field(default_factory=dict)
 
     def to_next_stop(self) -> Stop | None:
         """Climb on until a rung passes screening; None when the ladder is at its end."""
@@ -123,21 +124,24 @@ class Climb:
         return others[0] if others else None
 
     def _validate_champion(self, champion: Champion | None, toolkit: Toolkit) -> Handle | None:
+        """Run the champion over the test data, once for all rungs that want its place."""
         if champion is None:
             return None
         shared, config = self.context, self.context.config
-        return validate_champion(
-            champion,
-            shared.tracking,
-            shared.dataset,
-            shared.baseline,
-            place_of(self.target),
-            config.metric_name,
-            config.measuring,
-            config.seed,
-            plugin=toolkit.device_digest,
-            id=step_id("champion", self.target.name),
-        )
+        if champion.version not in self._champion_runs:
+            self._champion_runs[champion.version] = validate_champion(
+                champion,
+                shared.tracking,
+                shared.dataset,
+                shared.baseline,
+                place_of(self.target),
+                config.metric_name,
+                config.measuring,
+                config.seed,
+                plugin=toolkit.device_digest,
+                id=step_id("champion", self.target.name, champion.version),
+            )
+        return self._champion_runs[champion.version]
 
 
 def outcome_of(climb: Climb) -> Outcome:

@@ -27,6 +27,7 @@ class TFLiteMicro(Runtime):
     requires: ClassVar[tuple[str, ...]] = ("tflite_micro",)
     install: ClassVar[str] = "pip install 'edgewright[tflite-micro,litert]'"
     exports_with: ClassVar[str] = "litert"
+    output_evidence: ClassVar[Evidence] = "emulated"
     latency_evidence: ClassVar[Evidence] = "emulated"
     memory_evidence: ClassVar[Evidence] = "emulated"
 

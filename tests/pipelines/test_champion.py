@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A challenger is held against the champion on the same test data, takes its place, and the one before stays at hand."""
+
+import json
+from typing import Any
+
+from mlflow import MlflowClient
+from release_project import Project
+
+
+def _target(project: Project) -> Any:
+    return json.loads((project.out / "release.json").read_text())["targets"][0]
+
+
+def _digest(project: Project, alias: str) -> str:
+    client = MlflowClient(f"sqlite:///{project.folder}/edgewright-out/mlflow.db")
+    return str(client.get_model_version_by_alias("digits-a", alias).tags["edgewright.digest"])
+
+
+def test_a_challenger_takes_the_champion_s_place_and_a_rerun_does_nothing(project: Project) -> None:
+    assert project.edgewright("run", "release.yaml").code == 0
+    first = _digest(project, "champion")
+    project.write(seed=4, gate={"champion_margin": 0.1})
+    ended = project.edgewright("run", "release.yaml")
+    assert ended.code == 0, ended.output
+    assert _target(project)["champion_before"] == first
+    assert "champion" in [finding["rule"] for finding in _target(project)["rungs"][-1]["gate"]]
+    assert (_digest(project, "rollback"), _digest(project, "champion")) == (
+        first,
+        _target(project)["rungs"][-1]["artifact_digest"],
+    )
+    assert project.edgewright("run", "release.yaml").code == 0
+    assert project.ran() == set()
+
+
+def test_every_rung_that_is_judged_is_held_against_the_champion(project: Project) -> None:
+    assert project.edgewright("run", "release.yaml").code == 0
+    champion = _digest(project, "champion")
+    target = {**project.config["targets"][0], "budget": {"max_accuracy_drop": 0.001}}
+    project.write(seed=4, targets=[target])
+    assert project.edgewright("run", "release.yaml").code == 1
+    rungs = _target(project)["rungs"]
+    assert [rung["status"] for rung in rungs] == ["inconclusive", "inconclusive"]
+    assert all("champion" in [finding["rule"] for finding in rung["gate"]] for rung in rungs)
+    assert [rung["alpha"] for rung in rungs] == [0.025, 0.025]
+    assert _digest(project, "champion") == champion
