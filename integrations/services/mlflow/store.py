@@ -157,7 +157,7 @@ def _said(error: BaseException) -> str:
 def _to_do(error: BaseException) -> str:
     words = str(error)
     if "not a database" in words or "malformed" in words:
-        return "restore the file from a copy, or move it away: a new one is made, without the champions before"
+        return "restore the file from a copy, or name another in tracking.uri, where no champion is known yet"
     if "is full" in words or "No space left" in words:
         return MAKE_ROOM
     return "check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000) and that it is writable"
