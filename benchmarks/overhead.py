@@ -30,6 +30,7 @@ def main() -> None:
             taken += one_round(Path(name), number)
         print(save("overhead", taken), flush=True)
     show(taken, "script")
+    show(taken, "script in ZenML")
 
 
 def one_round(folder: Path, number: int) -> list[Taken]:

@@ -127,7 +127,9 @@ def _checked(found: Any, kind: Kind, name: str) -> type[Any]:
     to_do = f"it must be a subclass of {PORTS[kind].replace(':', '.')}"
     if not (inspect.isclass(found) and issubclass(found, port)):
         raise ConfigError(f"{name!r} is not a {kind.removesuffix('s')}", where=name, to_do=to_do)
-    lacking = sorted(getattr(found, "__abstractmethods__", ())) + [key for key in inspect.get_annotations(port) if not hasattr(found, key)]
+    lacking = sorted(getattr(found, "__abstractmethods__", ())) + [
+        key for key in inspect.get_annotations(port) if not hasattr(found, key)
+    ]
     if lacking:
         raise ConfigError(f"{kind.removesuffix('s')} {name!r} does not define {', '.join(lacking)}", where=name, to_do=to_do)
     return found

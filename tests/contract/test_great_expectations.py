@@ -222,7 +222,7 @@ def test_what_is_no_suite_is_refused(tmp_path: Path, text: str, message: str) ->
 
 
 def test_a_suite_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no file 'gone.json'"):
+    with pytest.raises(DataError, match=r"no file 'gone\.json'"):
         check(table(tmp_path), suite=str(tmp_path / "gone.json"))
 
 
