@@ -86,7 +86,7 @@ def _lay_out(inputs: NDArray[Any], place: Path) -> None:
 
 def _whole_file(inputs: NDArray[Any]) -> Path | None:
     """The .npy file that the samples are mapped from, when they are all of it and cannot have been changed since."""
-    base: object = inputs.base  # of a part of a file it is the whole
+    base: object = inputs.base  # of a slice it is the array that was sliced
     if not isinstance(inputs, np.memmap) or not isinstance(base, mmap) or inputs.mode != "r":
         return None
     file = Path(str(inputs.filename)).absolute()
