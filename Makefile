@@ -37,7 +37,7 @@ test: install system-packages lint types unit ## Lint, types, import contracts a
 
 unit: install ## Every test, without lint and types
 	@mkdir -p build
-	$(BIN)/pytest -n 2 --dist loadfile --junitxml build/junit.xml
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junitxml build/junit.xml
 
 lint: install ## Style, and the direction of imports (on the built wheel)
 	$(BIN)/ruff check .
