@@ -65,8 +65,8 @@ def _release(release: "ReleaseConfig", file: Path) -> None:
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     try:
         with stage("Starting ZenML"):
-            from edgewright.cli.store import open_store
             from edgewright.pipelines.edge_release import edge_release
+            from edgewright.pipelines.store import open_store
 
             open_store()
         edge_release(release)
