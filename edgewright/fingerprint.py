@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Digests of what a result depends on: code, plugins, toolkits, files. They keep caches honest.
 
-ZenML's cache key sees a step's own source and not the helpers it calls; ``of_code`` follows every import a
-module makes within its own top-level package, so that a changed helper invalidates exactly the steps that reach it.
+ZenML's cache key sees a step's own source and not the helpers it calls; ``of_code`` follows every import of a module
+that is not installed from elsewhere, so that a changed helper invalidates exactly the steps that reach it.
 """
 
 import ast
@@ -19,10 +19,11 @@ from edgewright.plugins import working_folder_on_path
 
 
 def of_code(module: str) -> str:
-    """Digest the source of a module and of all it imports from its own top-level package, however deep."""
+    """Digest the source of a module and of all it imports, however deep: its own package, modules beside it, edgewright."""
     sources: dict[str, bytes] = {}
+    top = module.partition(".")[0]
     with working_folder_on_path():  # where `plugins.load_object` finds a user's own modules
-        _collect(module, module.partition(".")[0], sources)
+        _collect(module, frozenset({top, "edgewright"}), None if top == "edgewright" else _home(top), sources)
     return _digest(name.encode() + b"\0" + sources[name] for name in sorted(sources))
 
 
@@ -63,7 +64,7 @@ def _distributions() -> dict[str, list[str]]:
     return {module: list(names) for module, names in packages_distributions().items()}
 
 
-def _collect(module: str, package: str, sources: dict[str, bytes]) -> None:
+def _collect(module: str, packages: frozenset[str], home: Path | None, sources: dict[str, bytes]) -> None:
     if module in sources:
         return
     file = _source_file(module)
@@ -72,8 +73,9 @@ def _collect(module: str, package: str, sources: dict[str, bytes]) -> None:
     sources[module] = file.read_bytes()
     is_package = file.name == "__init__.py"
     for name in _imports(sources[module], module if is_package else module.rpartition(".")[0]):
-        if name.partition(".")[0] == package:
-            _collect(name, package, sources)
+        top = name.partition(".")[0]
+        if top in packages or (home is not None and _home(top) == home):
+            _collect(name, packages, home, sources)
 
 
 @cache
@@ -95,6 +97,14 @@ def _imports(source: bytes, package: str) -> frozenset[str]:
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
     return frozenset(names)
+
+
+def _home(top: str) -> Path | None:
+    """Folder that a top-level module or package lies in; None for what is built in or installed."""
+    file = _source_file(top)
+    if file is None or {"site-packages", "dist-packages"} & set(file.parts):
+        return None
+    return file.parent.parent if file.name == "__init__.py" else file.parent
 
 
 def _source_file(module: str) -> Path | None:

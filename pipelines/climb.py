@@ -70,8 +70,7 @@ class Climb:
         except (StoreError, OSError):
             raise  # the store is everybody's: no other target would fare better
         except Exception as error:  # a rung that cannot be made is a finding, and never stops the other targets
-            what = error.message if isinstance(error, EdgewrightError) else f"{type(error).__name__}: {error}"
-            return RungFacts(recipe=rung.name, status="failed", reasons=(what,))
+            return RungFacts(recipe=rung.name, status="failed", reasons=(_in_words(error),))
 
     def _attempt(self, rung: Rung) -> RungFacts:
         shared, name = self.context, (self.target.name, rung.name)
@@ -142,6 +141,13 @@ class Climb:
                 id=step_id("champion", self.target.name, champion.version),
             )
         return self._champion_runs[champion.version]
+
+
+def _in_words(error: Exception) -> str:
+    """Say an error on one line, as the other reasons of a report are."""
+    if isinstance(error, EdgewrightError):
+        return "; ".join(part for part in (error.what, error.where, error.to_do) if part)
+    return f"{type(error).__name__}: {error}"
 
 
 def outcome_of(climb: Climb) -> Outcome:

@@ -46,14 +46,19 @@ class Context:
         """Return the float file that the target's artifacts are made from; targets of one toolkit share it."""
         key = f"{toolkit.exporter} {json.dumps(target.options, sort_keys=True)}"
         if key not in self._parents:
-            self._parents[key] = export_float(
-                self.candidate,
-                self.dataset,
-                toolkit.exporter,
-                target.options,
-                toolkit.exporter_digest,
-                id=step_id("export_float", target.name),
-            )
+            try:
+                self._parents[key] = export_float(
+                    self.candidate,
+                    self.dataset,
+                    toolkit.exporter,
+                    target.options,
+                    toolkit.exporter_digest,
+                    id=step_id("export_float", target.name),
+                )
+            except Exception as error:  # the next rung stands on the same file, and fails for the same reason
+                self._parents[key] = error
+        if isinstance(self._parents[key], Exception):
+            raise self._parents[key]
         return self._parents[key]
 
 

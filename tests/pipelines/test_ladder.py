@@ -76,3 +76,16 @@ def test_a_rung_the_runtime_cannot_execute_is_skipped_with_its_reason(tmp_path: 
     skipped, passed = _targets(project)["a"]["rungs"]
     assert (skipped["status"], passed["status"]) == ("skipped", "passed")
     assert skipped["reasons"] == ["int8_only cannot execute fp16; it can: ptq_w8a8"]
+
+
+def test_a_model_that_cannot_be_exported_fails_every_rung_for_the_same_reason(tmp_path: Path) -> None:
+    """The null runtime exports affine models only; this one has a hidden layer."""
+    target = AFFINE["targets"][0]
+    project = Project(tmp_path, {**AFFINE, "model": {**AFFINE["model"], "options": {"hidden": [8]}}, "targets": [target]})
+    project.write()
+    ended = project.edgewright("run", "release.yaml")
+    assert ended.code == 1, ended.output
+    first, second = _targets(project)["a"]["rungs"]
+    assert (first["status"], second["status"]) == ("failed", "failed")
+    assert "affine" in first["reasons"][0]
+    assert first["reasons"] == second["reasons"]
