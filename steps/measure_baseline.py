@@ -9,6 +9,7 @@ from zenml import step
 from edgewright.artifact import Candidate
 from edgewright.config.data import SplitName
 from edgewright.data.dataset import Dataset
+from edgewright.errors import ModelError
 from edgewright.fingerprint import of_code
 from edgewright.metrics import metric as find_metric
 from edgewright.plugins import create
@@ -40,6 +41,12 @@ def measure_baseline(
         model = framework.load(candidate)
         for split in JUDGED_ON:
             outputs = framework.predict(model, dataset.inputs(split, layout))
+            if not np.isfinite(outputs).all():
+                raise ModelError(
+                    f"the float model answers NaN or infinity on {split} data",
+                    where=f"model.architecture: {candidate.facts.model.architecture}",
+                    to_do="check its weights, and that data.preprocessing is the one it was trained with",
+                )
             np.save(out / f"{split}_outputs.npy", outputs, allow_pickle=False)
             score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, "measured")
             measured[split] = {metric: score}
