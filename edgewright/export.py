@@ -24,6 +24,7 @@ from edgewright.data.preprocess import prepare
 from edgewright.errors import ConfigError, ExportError, nearest
 from edgewright.fingerprint import toolchain
 from edgewright.framework import Framework
+from edgewright.ladder import able, why_not
 from edgewright.runtime import PassRequest, Runtime, Signature
 
 FLOAT = "float32"
@@ -85,11 +86,9 @@ def apply_passes(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, o
     """
     executing = plugins.create("runtimes", runtime)
     writing = _writer(executing)
-    for step in rung.passes:
-        if not executing.supports(step.kind):
-            raise ExportError(
-                f"{executing.name} cannot execute {step.kind}", where=f"recipe {rung.name}", to_do=_able(executing)
-            )
+    refusal = why_not(rung, executing)
+    if refusal:
+        raise ExportError(refusal, where=f"recipe {rung.name}", to_do=f"take a recipe of: {able(executing)}")
     file = _main_file(out, writing)
     quantization: dict[str, Any] = {}
     tensors: _Tensors = {}
@@ -172,11 +171,6 @@ def _parse_options(runtime: Runtime, options: Mapping[str, Any]) -> Config:
         valid = runtime.Options.model_fields
         to_do = nearest(key, valid) if valid else f"{runtime.name} has no options: remove it"
         raise ConfigError(first["msg"], where=f"options of {runtime.name}: {key}", to_do=to_do) from error
-
-
-def _able(runtime: Runtime) -> str:
-    kinds = sorted(config.model_fields["kind"].default for config in runtime.passes)
-    return f"it can execute: {', '.join(kinds) or 'float files only'}"
 
 
 def _main_file(out: Path, writing: Runtime) -> Path:

@@ -10,5 +10,9 @@ def why_not(rung: Rung, runtime: Runtime) -> str | None:
     lacking = [step.kind for step in rung.passes if not runtime.supports(step.kind)]
     if not lacking:
         return None
-    able = sorted(config.model_fields["kind"].default for config in runtime.passes)
-    return f"{runtime.name} cannot execute {' and '.join(lacking)}; it can: {', '.join(able)}"
+    return f"{runtime.name} cannot execute {' and '.join(lacking)}; it can: {able(runtime)}"
+
+
+def able(runtime: Runtime) -> str:
+    """List the passes a runtime can execute."""
+    return ", ".join(sorted(config.model_fields["kind"].default for config in runtime.passes)) or "float files only"

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from edgewright.artifact import TensorSpec
 from edgewright.config.base import Config
-from edgewright.config.recipe import PtqW8A8
 from edgewright.errors import EdgewrightError, ExportError
 from edgewright.measure import Evidence
 
@@ -161,7 +160,6 @@ def refusals(what: str, where: Path | str, to_do: str = "try another recipe or a
 __all__ = [
     "FilePass",
     "PassRequest",
-    "PtqW8A8",
     "Runtime",
     "Session",
     "Signature",

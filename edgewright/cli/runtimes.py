@@ -44,8 +44,9 @@ def _table(kind: Any, columns: tuple[str, ...], describe: Callable[[type[Any]], 
 
 
 def _runtime(plugin: type[Any]) -> tuple[str, ...]:
-    passes = ", ".join(sorted(config.model_fields["kind"].default for config in plugin().passes))
-    return plugin.format, passes, plugin.latency_evidence, ", ".join(plugin.frameworks)
+    from edgewright.ladder import able
+
+    return plugin.format, able(plugin()), plugin.latency_evidence, ", ".join(plugin.frameworks)
 
 
 def _device(plugin: type[Any]) -> tuple[str, ...]:

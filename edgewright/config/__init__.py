@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """release.yaml as types: one strict, frozen pydantic model a section (docs/reference/config.md)."""
 
-from edgewright.config.base import Config, ImportPath, Name
+from edgewright.config.base import Config, Name
 from edgewright.config.data import SPLITS, DataChecks, DataSpec, Preprocessing, SplitName, Splits, Task
 from edgewright.config.gate import GateConfig, Measuring, ParityLimits
 from edgewright.config.model import ModelSpec, Schedule, Training
@@ -15,7 +15,6 @@ __all__ = [
     "DataChecks",
     "DataSpec",
     "GateConfig",
-    "ImportPath",
     "Measuring",
     "ModelSpec",
     "Name",

@@ -60,9 +60,6 @@ class Rung(Config):
         return "-".join(step.name for step in self.passes)
 
 
-Recipe = Rung  # a recipe is what a rung tries; one type, two words of the field
-
-
 def parse_rung(value: Any) -> Any:
     """Turn a recipe name into passes; anything but text is returned as it is.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from edgewright.config.base import Config, ImportPath, Name
+from edgewright.config.base import Config, Name
 from edgewright.config.data import DataSpec, Task
 from edgewright.config.gate import GateConfig, Measuring
 from edgewright.config.model import ModelSpec
@@ -85,4 +85,4 @@ class ReleaseConfig(Config):
         return Path(self.output) / self.name
 
 
-__all__ = ["ImportPath", "ReleaseConfig", "Tracking"]
+__all__ = ["ReleaseConfig", "Tracking"]
