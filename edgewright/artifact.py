@@ -38,6 +38,36 @@ class Epoch(Frozen):
     learning_rate: float
 
 
+class LayerSpec(Frozen):
+    """One layer as a pass has left it: enough to build it again, so that weights travel without pickled code."""
+
+    kind: Literal["conv2d", "linear", "batchnorm2d", "batchnorm1d"]
+    inputs: int = Field(description="Input channels or features; of a normalization, all it has.")
+    outputs: int
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+    bias: bool = False
+
+
+class PassFacts(Frozen):
+    """One pass on the model: what it was asked, what came of it, against the model it was given."""
+
+    name: str
+    options: dict[str, Any]
+    parameters: tuple[int, int] = Field(description="Before and after.")
+    macs: tuple[int, int] = Field(description="Multiply-accumulates of one sample, before and after.")
+    zeros: float = Field(default=0.0, description="Share of zeros among the weights of convolutions and linear layers, after.")
+    score: tuple[float, float] = Field(description="The metric on validation data, before and after.")
+    agreement: float | None = Field(
+        default=None, description="Share of validation samples with the same top-1 class as before; None without classes."
+    )
+    achieved: float | None = Field(default=None, description="The share that went, where the pass was asked for one.")
+    history: tuple[Epoch, ...] = ()
+
+
 class CandidateFacts(Frozen):
     """Where weights came from."""
 
@@ -46,9 +76,16 @@ class CandidateFacts(Frozen):
     input_shape: tuple[int, ...] = Field(description="One preprocessed sample in the framework's layout, no batch.")
     outputs: int = Field(description="Length of the output vector; 0 for anomaly detection.")
     parameters: int
+    macs: int | None = Field(default=None, description="Multiply-accumulates of one sample; None where nobody counted.")
     recipe: str = Field(default="float32", description="Name of the passes applied so far.")
     history: tuple[Epoch, ...] = ()
     best_epoch: int | None = None
+    passes: tuple[PassFacts, ...] = Field(default=(), description="Passes on the model so far, in their order.")
+    layers: dict[str, tuple[LayerSpec, ...]] = Field(
+        default_factory=dict,
+        description="Layers that differ from the architecture's, by module name: one of another size, or several in sequence.",
+    )
+    quantized: bool = Field(default=False, description="Whether the weights were trained with their quantization.")
     parent: str | None = Field(default=None, description="Digest of the candidate this one was made from.")
 
 

@@ -18,21 +18,20 @@ from pydantic import ValidationError
 from edgewright import isolate, plugins
 from edgewright.artifact import Artifact, ArtifactManifest, Candidate, TensorSpec
 from edgewright.config.base import Config
-from edgewright.config.recipe import PASSES, Pass, PtqW8A8, Rung
+from edgewright.config.recipe import PASSES, Rung
+from edgewright.data.calibration import calibration_inputs
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import prepare
 from edgewright.errors import ConfigError, ExportError, nearest
 from edgewright.fingerprint import toolchain
 from edgewright.framework import Framework
-from edgewright.ladder import able, why_not
+from edgewright.ladder import able
 from edgewright.runtime import PassRequest, Runtime, Signature
 
-FLOAT = "float32"
 _Tensors = dict[str, list[dict[str, Any]]]
 
 
-def export_float(candidate: Candidate, dataset: Dataset, runtime: str, options: Mapping[str, Any], out: Path) -> Artifact:
-    """Export a candidate's live model as a float file of the runtime's format.
+def export_model(candidate: Candidate, dataset: Dataset, runtime: str, options: Mapping[str, Any], out: Path) -> Artifact:
+    """Export a candidate's live model as a file of the runtime's format: float, or integer where it was trained to be.
 
     Args:
         candidate: weights, and the framework that loads them.
@@ -57,7 +56,7 @@ def export_float(candidate: Candidate, dataset: Dataset, runtime: str, options: 
     _parse_options(executing, options)
     file = _main_file(out, writing)
     tensors: _Tensors = isolate.call(
-        "edgewright.export:write_float", candidate.path, runtime, dict(options), file, label=f"export for {executing.name}"
+        "edgewright.export:write_model", candidate.path, runtime, dict(options), file, label=f"export for {executing.name}"
     )
     card = dataset.card
     return Artifact.seal(
@@ -66,10 +65,11 @@ def export_float(candidate: Candidate, dataset: Dataset, runtime: str, options: 
             format=executing.format,
             file=file.name,
             size_bytes=_size(out),
-            recipe=FLOAT,
+            recipe=candidate.facts.recipe,
             task=card.task,
             inputs=_specs(tensors["inputs"]),
             outputs=_specs(tensors["outputs"]),
+            quantization={step.name: step.options for step in candidate.facts.passes} if candidate.facts.quantized else {},
             preprocessing=card.preprocessing,
             labels=card.labels,
             toolchain=_versions(executing, writing, framework),
@@ -78,34 +78,31 @@ def export_float(candidate: Candidate, dataset: Dataset, runtime: str, options: 
     )
 
 
-def apply_passes(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out: Path) -> Artifact:
-    """Apply a recipe's passes to a float file, one after another, and describe the file that comes out.
+def apply_pass(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out: Path) -> Artifact:
+    """Apply a recipe's pass on files to an exported file, and describe the file that comes out.
 
     Raises:
-        ExportError: the runtime cannot execute a pass, the toolkit refused or crashed, or the file is not what it claims.
+        ConfigError: the calibration split is too small for the pass.
+        ExportError: the runtime cannot execute the pass, the toolkit refused or crashed, or the file is not what it claims.
     """
     executing = plugins.create("runtimes", runtime)
     writing = _writer(executing)
-    refusal = why_not(rung, executing)
-    if refusal:
-        raise ExportError(refusal, where=f"recipe {rung.name}", to_do=f"take a recipe of: {able(executing)}")
+    step: Any = rung.file_passes[0]
+    if not executing.supports(step.kind):
+        raise ExportError(
+            f"{executing.name} cannot execute {step.kind}", where=f"recipe {rung.name}", to_do=f"it can: {able(executing)}"
+        )
     file = _main_file(out, writing)
-    quantization: dict[str, Any] = {}
-    tensors: _Tensors = {}
-    with tempfile.TemporaryDirectory(prefix="edgewright-passes-") as folder:
-        current = parent.main_file
-        for number, step in enumerate(rung.passes):
-            inputs = _calibration(dataset, step, parent.facts.inputs[0].layout)
-            samples = Path(folder) / f"{number}.npy"
-            np.save(samples, inputs, allow_pickle=False)
-            written = file if number == len(rung.passes) - 1 else Path(folder) / f"{number}{writing.suffix}"
-            tensors = isolate.call(
-                "edgewright.export:write_pass",
-                *(current, runtime, step.model_dump(mode="json"), samples, written),
-                label=f"{step.name} for {executing.name}",
-            )
-            quantization[step.name] = {**step.model_dump(mode="json"), **_calibration_facts(inputs)}
-            current = written
+    inputs, held_back = calibration_inputs(dataset, step, parent.facts.inputs[0].layout)
+    with tempfile.TemporaryDirectory(prefix="edgewright-pass-") as folder:
+        samples = Path(folder) / "samples.npz"
+        np.savez(samples, calibration=inputs, held_back=inputs[:0] if held_back is None else held_back)
+        told = isolate.call(
+            "edgewright.export:write_pass",
+            *(parent.main_file, runtime, step.model_dump(mode="json"), samples, file),
+            label=f"{step.name} for {executing.name}",
+        )
+    options = {**step.model_dump(mode="json"), **_calibration_facts(inputs), **told["chosen"]}
     return Artifact.seal(
         out,
         parent.facts.model_copy(
@@ -113,9 +110,9 @@ def apply_passes(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, o
                 "file": file.name,
                 "size_bytes": _size(out),
                 "recipe": rung.name,
-                "inputs": _specs(tensors["inputs"]),
-                "outputs": _specs(tensors["outputs"]),
-                "quantization": quantization,
+                "inputs": _specs(told["inputs"]),
+                "outputs": _specs(told["outputs"]),
+                "quantization": {step.name: options},
                 "toolchain": {**parent.facts.toolchain, **_versions(executing, writing)},
                 "parent": parent.digest,
             }
@@ -123,7 +120,7 @@ def apply_passes(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, o
     )
 
 
-def write_float(candidate_path: str, runtime: str, options: dict[str, Any], out: str) -> _Tensors:
+def write_model(candidate_path: str, runtime: str, options: dict[str, Any], out: str) -> _Tensors:
     """Child process: load the candidate, export it, and return the tensors that the file declares."""
     candidate = Candidate.open(Path(candidate_path))
     executing = plugins.create("runtimes", runtime)
@@ -131,17 +128,22 @@ def write_float(candidate_path: str, runtime: str, options: dict[str, Any], out:
     model = plugins.create("frameworks", candidate.facts.framework).load(candidate)
     example = np.zeros((1, *candidate.facts.input_shape), np.float32)
     given = _parse_options(executing, options)
-    writing.export(model, example, Path(out), given if writing is executing else writing.Options())
+    export = writing.export_quantized if candidate.facts.quantized else writing.export
+    export(model, example, Path(out), given if writing is executing else writing.Options())
     return _read_back(executing, Path(out))
 
 
-def write_pass(parent: str, runtime: str, options: dict[str, Any], samples: str, out: str) -> _Tensors:
-    """Child process: apply one pass to a file, and return the tensors that the new file declares."""
+def write_pass(parent: str, runtime: str, options: dict[str, Any], samples: str, out: str) -> dict[str, Any]:
+    """Child process: apply one pass to a file; return the tensors that the new file declares, and what the pass chose."""
     executing = plugins.create("runtimes", runtime)
-    step = PASSES[options["kind"]].model_validate(options)
-    inputs = np.load(samples, mmap_mode="r", allow_pickle=False)
-    executing.passes[type(step)](PassRequest(Path(parent), Path(out), inputs, step))
-    return _read_back(executing, Path(out))
+    step: Any = PASSES[options["kind"]].model_validate(options)
+    with np.load(samples, allow_pickle=False) as stored:
+        given = {name: stored[name] for name in stored.files}
+    request = PassRequest(
+        Path(parent), Path(out), given["calibration"], step, given["held_back"] if len(given["held_back"]) else None
+    )
+    chosen = executing.passes[type(step)](request)
+    return {**_read_back(executing, Path(out)), "chosen": chosen or {}}
 
 
 def _read_back(executing: Runtime, file: Path) -> _Tensors:
@@ -176,15 +178,6 @@ def _parse_options(runtime: Runtime, options: Mapping[str, Any]) -> Config:
 def _main_file(out: Path, writing: Runtime) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     return out.resolve() / f"model{writing.suffix}"
-
-
-def _calibration(dataset: Dataset, step: Pass, layout: str) -> NDArray[np.float32]:
-    """Prepared inputs for a pass: as many as it asks for, spread evenly over the calibration split; none if it needs none."""
-    stored = dataset.stored("calibration")
-    wanted = min(step.samples or len(stored), len(stored)) if isinstance(step, PtqW8A8) else 0
-    # a split that a user gives whole may be sorted by class: the first n would be of one class
-    chosen = np.linspace(0, len(stored) - 1, wanted).round().astype(np.int64)
-    return prepare(np.asarray(stored[chosen]), dataset.card.preprocessing, layout)
 
 
 def _calibration_facts(inputs: NDArray[np.float32]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 """The framework port: builds, trains, loads and runs live models."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,28 @@ from edgewright.data.dataset import Dataset
 Array = NDArray[Any]
 
 
+@dataclass(frozen=True)
+class ModelPassRequest:
+    """What a model pass gets: the candidate it changes, what it may learn from, and where it writes."""
+
+    candidate: Candidate
+    teacher: Candidate
+    """The trained float baseline."""
+    data: Dataset
+    options: Any
+    """The pass's config type, such as Prune."""
+    metric: str
+    seed: int
+    out: Path
+    """Folder the weights are written into."""
+    checkpoints: Path
+    latency_ratio: Callable[[Any], float] | None = None
+    """Median latency of a live model on the target, as a multiple of the candidate's own; None where no target is given."""
+
+
+ModelPass = Callable[[ModelPassRequest], CandidateFacts]
+
+
 class Framework(ABC):
     """One training framework."""
 
@@ -26,6 +49,33 @@ class Framework(ABC):
     """Rank of one preprocessed sample to the framework's layout of a batch, such as {3: 'NCHW', 2: 'NCL', 1: 'NF'}."""
     architectures: ClassVar[tuple[str, ...]]
     """Names of the shipped models."""
+
+    @property
+    def passes(self) -> Mapping[type[Any], ModelPass]:
+        """Pass config type to the one function that performs it on a candidate and writes the new weights."""
+        return {}
+
+    def check_pass(  # noqa: B027 - a framework without passes has nothing to check
+        self, step: Any, spec: ModelSpec, task: Task, sample: tuple[int, ...], outputs: int
+    ) -> None:
+        """Make sure, without training, that a pass can be performed on the model: its student builds, its teacher loads.
+
+        Raises:
+            ModelError: it cannot; the message says what to write instead.
+        """
+
+    def students(
+        self,
+        spec: ModelSpec,  # noqa: ARG002
+        sample: tuple[int, ...],  # noqa: ARG002
+        outputs: int,  # noqa: ARG002
+    ) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Architectures with options that `ladder: auto` may distill the model into, largest first."""
+        return ()
+
+    def supports(self, kind: str) -> bool:
+        """Whether a pass, by its kind, can be performed."""
+        return any(config.model_fields["kind"].default == kind for config in self.passes)
 
     @abstractmethod
     def check(self, spec: ModelSpec, task: Task, sample: tuple[int, ...], outputs: int) -> None:

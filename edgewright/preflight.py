@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
 from edgewright.errors import ConfigError, EdgewrightError
+from edgewright.framework import Framework
 from edgewright.ladder import why_not
 from edgewright.metrics import metric
 from edgewright.plugins import Kind, create
@@ -20,13 +21,13 @@ def preflight(config: ReleaseConfig) -> None:
         ConfigError: a name, an option or a rung that cannot be met.
         ToolkitMissing: a toolkit that is not installed; the message is the pip line.
     """
-    _named("frameworks", config.model.framework, "model.framework")
+    framework = _named("frameworks", config.model.framework, "model.framework")
     metric(config.metric_name)
     for index, target in enumerate(config.targets):
-        _check_target(config, target, f"targets.{index} ({target.name})")
+        _check_target(config, target, framework, f"targets.{index} ({target.name})")
 
 
-def _check_target(config: ReleaseConfig, target: Target, where: str) -> None:
+def _check_target(config: ReleaseConfig, target: Target, framework: Framework, where: str) -> None:
     runtime = _named("runtimes", target.runtime, f"{where}.runtime")
     device = _named("devices", target.device, f"{where}.device")
     exporter = create("runtimes", runtime.exports_with) if runtime.exports_with else runtime
@@ -38,7 +39,7 @@ def _check_target(config: ReleaseConfig, target: Target, where: str) -> None:
         )
     _check_options(exporter, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
-    refusals = [reason for rung in config.ladder_of(target) if (reason := why_not(rung, runtime))]
+    refusals = [reason for rung in config.ladder_of(target) if (reason := why_not(rung, runtime, framework))]
     # A rung written for this target alone is a request; one of the shared ladder may be for the other targets.
     if refusals and (target.ladder is not None or len(refusals) == len(config.ladder)):
         raise ConfigError(refusals[0], where=f"{where}.ladder", to_do="change the rung, or the runtime")

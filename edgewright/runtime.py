@@ -52,9 +52,12 @@ class PassRequest:
     """Preprocessed float32 inputs (N, …) in the layout of the parent file's input."""
     options: Any
     """The pass's config type, such as PtqW8A8."""
+    held_back: Array | None = None
+    """Further inputs, none of them in ``calibration``, on which a pass that chooses may compare; None for all others."""
 
 
-FilePass = Callable[[PassRequest], None]
+FilePass = Callable[[PassRequest], dict[str, Any] | None]
+"""Writes the new file; returns what it chose by itself, for the manifest: {'calibration': 'entropy', 'kept_float': [...]}."""
 
 
 class Runtime(ABC):
@@ -79,6 +82,10 @@ class Runtime(ABC):
     """'emulated' when its speed on the measuring device says nothing of the target (an MCU interpreter on a PC)."""
     memory_evidence: ClassVar[Evidence] = "measured"
     runs_float: ClassVar[bool] = True
+    takes_quantized: ClassVar[bool] = False
+    """Whether it exports models that were trained with their quantization (`qat_w8a8`), scales and all."""
+    channel_multiple: ClassVar[int] = 1
+    """Channels that its kernels take in one go: pruning for it leaves multiples of this."""
 
     class Options(Config):
         """Options of the runtime in `targets[].options`; subclasses add fields."""
@@ -101,6 +108,20 @@ class Runtime(ABC):
         Raises:
             ExportError: the toolkit refused the model; the message names the operator where it is known.
         """
+
+    def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
+        """Write a model that was trained with its quantization as an integer file with the very scales it was trained with.
+
+        Args:
+            model: what the framework's ``load`` returns for a candidate whose facts say ``quantized``.
+            example: one float32 sample with batch dimension, in the framework's layout.
+            out: file to write.
+            options: this runtime's Options.
+
+        Raises:
+            ExportError: the toolkit refused the model, or left a layer in float.
+        """
+        raise ExportError(f"{self.name} takes no models trained with quantization", where=str(out), to_do="use ptq_w8a8")
 
     @abstractmethod
     def inspect(self, file: Path) -> Signature:

@@ -2,18 +2,21 @@
 """One target's way up its ladder: compress, validate and screen rung after rung, until one stands."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from edgewright.artifact import Artifact
+from edgewright.artifact import Artifact, Candidate
 from edgewright.config import SplitName, Target
 from edgewright.config.recipe import Rung
 from edgewright.errors import EdgewrightError, StoreError
-from edgewright.gate.verdict import Outcome, Verdict
+from edgewright.gate.screen import screen_model
+from edgewright.gate.verdict import Finding, Outcome, Verdict
 from edgewright.ladder import why_not
-from edgewright.pipelines.context import Context, Handle, Toolkit, place_of, step_id
+from edgewright.metrics import metric as find_metric
+from edgewright.pipelines.context import Context, Handle, Model, Toolkit, place_of, step_id
 from edgewright.plugins import create
 from edgewright.registry import Champion
 from edgewright.report.facts import RungFacts
-from edgewright.steps.compress import compress
+from edgewright.steps.compress_file import compress_file
 from edgewright.steps.screen_rung import screen_rung
 from edgewright.steps.validate_artifact import validate_artifact
 from edgewright.steps.validate_champion import validate_champion
@@ -62,7 +65,8 @@ class Climb:
         self.passed = verdict.outcome == "pass"
 
     def _try(self, rung: Rung) -> RungFacts:
-        reason = why_not(rung, create("runtimes", self.target.runtime))
+        config = self.context.config
+        reason = why_not(rung, create("runtimes", self.target.runtime), create("frameworks", config.model.framework))
         if reason:
             return RungFacts(recipe=rung.name, status="skipped", reasons=(reason,))
         try:
@@ -73,40 +77,52 @@ class Climb:
             return RungFacts(recipe=rung.name, status="failed", reasons=(_in_words(error),))
 
     def _attempt(self, rung: Rung) -> RungFacts:
-        shared, name = self.context, (self.target.name, rung.name)
-        toolkit = Toolkit.of(self.target)
-        parent = shared.parent(self.target, toolkit)
-        artifact = compress(
-            parent, shared.dataset, toolkit.exporter, rung, toolkit.exporter_digest, id=step_id("compress", *name)
-        )
-        validation = self._validate(artifact, parent, toolkit, "validation", step_id("validate", *name))
+        shared, config, toolkit = self.context, self.context.config, Toolkit.of(self.target)
+        name = (self.target.name, rung.name)
+        parent = shared.exported(shared.baseline, self.target, toolkit)
+        model = shared.model(rung, self.target)
+        candidate: Candidate = model.candidate.load()
+        facts: dict[str, Any] = {"candidate": candidate.facts} if rung.model_passes else {}
+        if refusal := self._lost_too_much(model):
+            return RungFacts(recipe=rung.name, status="refused", reasons=(refusal.reason,), screening=(refusal,), **facts)
+        artifact = shared.exported(model, self.target, toolkit)
+        if rung.file_passes:
+            digest = toolkit.exporter_digest
+            artifact = compress_file(artifact, shared.dataset, toolkit.exporter, rung, digest, id=step_id("convert", *name))
+        validation = self._validate(artifact, parent, model, toolkit, "validation", step_id("validate", *name))
         screening = screen_rung(
-            validation, shared.baseline, self.target, shared.config.metric_name, shared.config.gate, id=step_id("screen", *name)
+            validation, shared.baseline.outputs, self.target, config.metric_name, config.gate, id=step_id("screen", *name)
         )
         made: Artifact = artifact.load()
         run: ValidationRun = validation.load()
         verdict: Verdict = screening.load()
-        facts = {"artifact_digest": made.digest, "manifest": made.facts, "validation": run.facts}
+        facts |= {"artifact_digest": made.digest, "manifest": made.facts, "validation": run.facts}
         if verdict.outcome == "pass":
-            test = self._validate(artifact, parent, toolkit, "test", step_id("test", *name))
+            test = self._validate(artifact, parent, model, toolkit, "test", step_id("test", *name))
             before = self._champion_before(made.digest)
             self.stop = Stop(artifact, test, screening, before, self._validate_champion(before, toolkit))
             facts["test"] = test.load().facts
-        return RungFacts(
-            recipe=rung.name,
-            status="refused",
-            reasons=verdict.reasons,
-            screening=verdict.findings,
-            **facts,  # type: ignore[arg-type]
-        )
+        return RungFacts(recipe=rung.name, status="refused", reasons=verdict.reasons, screening=verdict.findings, **facts)
 
-    def _validate(self, artifact: Handle, parent: Handle, toolkit: Toolkit, split: SplitName, name: str) -> Handle:
+    def _lost_too_much(self, model: Model) -> Finding | None:
+        """Hold the compressed model itself against the accuracy budget: what is lost before export, no export brings back."""
+        metric, passes = self.context.config.metric_name, model.candidate.load().facts.passes
+        if not passes:
+            return None
+        before, after = (
+            one.load().facts.measurements["validation"][metric] for one in (self.context.baseline.outputs, model.outputs)
+        )
+        return screen_model(self.target.budget, find_metric(metric), before, after, passes[-1].name)
+
+    def _validate(
+        self, artifact: Handle, parent: Handle, model: Model, toolkit: Toolkit, split: SplitName, name: str
+    ) -> Handle:
         config = self.context.config
         return validate_artifact(
             artifact,
             parent,
             self.context.dataset,
-            self.context.baseline,
+            model.outputs,
             place_of(self.target),
             split,
             config.metric_name,
@@ -132,7 +148,7 @@ class Climb:
                 champion,
                 shared.tracking,
                 shared.dataset,
-                shared.baseline,
+                shared.baseline.outputs,
                 place_of(self.target),
                 config.metric_name,
                 config.measuring,

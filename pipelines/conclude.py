@@ -92,7 +92,7 @@ def starting_weights(model: ModelSpec) -> str:
 
 def facts_of(context: Context, climbs: list[Climb], checks: list[CheckResult], candidate: Candidate) -> ReleaseFacts:
     """Put together everything the release found out."""
-    config, dataset, baseline = context.config, context.dataset.load(), context.baseline.load()
+    config, dataset, baseline = context.config, context.dataset.load(), context.baseline.outputs.load()
     modules = {module for target in config.targets for module in create("runtimes", target.runtime).requires}
     return ReleaseFacts(
         release=config.name,

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all targets of one release share: configuration, baseline, and float parents by toolkit."""
+"""What all targets of one release share: configuration, baseline, candidates by recipe, and exported files by toolkit."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from edgewright.config import Budget, ReleaseConfig, Target, Tracking
+from edgewright.config.recipe import Rung
 from edgewright.fingerprint import of_plugin
+from edgewright.ladder import needs_target
 from edgewright.plugins import create
-from edgewright.steps.export_float import export_float
+from edgewright.steps.compress_model import compress_model
+from edgewright.steps.export_model import export_model
+from edgewright.steps.measure_model import measure_model
 
 Handle = Any
 """What a ZenML step hands to the next one: passed on as it is; .load() gives its value."""
@@ -31,35 +37,82 @@ class Toolkit:
         return cls(exporter, exporter_digest, f"{of_plugin(type(runtime))}{of_plugin(type(device))}")
 
 
+@dataclass(frozen=True)
+class Model:
+    """A candidate, and its outputs on validation and test data in its framework."""
+
+    candidate: Handle
+    outputs: Handle
+
+
 @dataclass
 class Context:
-    """One release under way."""
+    """One release under way. What was made once is kept, also when it failed: the next rung would fail in the same words."""
 
     config: ReleaseConfig
     tracking: Tracking
     dataset: Handle
-    candidate: Handle
-    baseline: Handle
-    _parents: dict[str, Handle] = field(default_factory=dict)
+    baseline: Model
+    framework_digest: str
+    checkpoints: Path
+    _made: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
-    def parent(self, target: Target, toolkit: Toolkit) -> Handle:
-        """Return the float file that the target's artifacts are made from; targets of one toolkit share it."""
-        key = f"{toolkit.exporter} {json.dumps(target.options, sort_keys=True)}"
-        if key not in self._parents:
+    def model(self, rung: Rung, target: Target) -> Model:
+        """Return the candidate that a rung's model passes make of the baseline; targets and rungs share common prefixes."""
+        model, name = self.baseline, ""
+        for step in rung.model_passes:
+            place = target if needs_target(step) else None
+            name = "-".join(part for part in (name, step.name, place.name if place else "") if part)
+            one = Rung(passes=(step,))  # type: ignore[arg-type]
+            key = ("model", name, one.model_dump_json())
+            model = self._once(key, lambda: self._compress(model, one, place, name))  # noqa: B023 - called at once
+        return model
+
+    def exported(self, model: Model, target: Target, toolkit: Toolkit) -> Handle:
+        """Return the file that a target's toolkit exports of a model; targets of one toolkit share it."""
+        options = json.dumps(target.options, sort_keys=True)
+        recipe = model.candidate.load().facts.recipe
+        return self._once(
+            ("export", toolkit.exporter, options, model.candidate.load().digest),
+            lambda: export_model(
+                model.candidate,
+                self.dataset,
+                toolkit.exporter,
+                target.options,
+                toolkit.exporter_digest,
+                id=step_id("export", target.name, recipe),
+            ),
+        )
+
+    def _compress(self, model: Model, rung: Rung, target: Target | None, name: str) -> Model:
+        config = self.config
+        candidate = compress_model(
+            model.candidate,
+            self.baseline.candidate,
+            self.dataset,
+            rung,
+            config.metric_name,
+            config.seed,
+            place_of(target) if target else None,
+            config.measuring,
+            self.framework_digest,
+            str(self.checkpoints / step_id(name)),
+            id=step_id("compress", name),
+        )
+        outputs = measure_model(
+            candidate, self.dataset, config.metric_name, config.seed, self.framework_digest, id=step_id("measure", name)
+        )
+        return Model(candidate, outputs)
+
+    def _once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._made:
             try:
-                self._parents[key] = export_float(
-                    self.candidate,
-                    self.dataset,
-                    toolkit.exporter,
-                    target.options,
-                    toolkit.exporter_digest,
-                    id=step_id("export_float", target.name),
-                )
-            except Exception as error:  # the next rung stands on the same file, and fails for the same reason
-                self._parents[key] = error
-        if isinstance(self._parents[key], Exception):
-            raise self._parents[key]
-        return self._parents[key]
+                self._made[key] = make()
+            except Exception as error:
+                self._made[key] = error
+        if isinstance(self._made[key], Exception):
+            raise self._made[key]
+        return self._made[key]
 
 
 def place_of(target: Target) -> Target:

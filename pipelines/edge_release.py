@@ -11,13 +11,13 @@ from edgewright.gate.verdict import Verdict
 from edgewright.pipelines.climb import Climb
 from edgewright.pipelines.conclude import champions_of, conclude, facts_of, release_folder, starting_weights, tracking_of
 from edgewright.pipelines.config_argument import ReleaseArgument, required
-from edgewright.pipelines.context import Context
+from edgewright.pipelines.context import Context, Model
 from edgewright.plugins import find
 from edgewright.preflight import preflight
 from edgewright.stats.multiplicity import spend
 from edgewright.steps.judge_look import judge_look
 from edgewright.steps.load_data import load_data
-from edgewright.steps.measure_baseline import measure_baseline
+from edgewright.steps.measure_model import measure_model
 from edgewright.steps.train_baseline import train_baseline
 from edgewright.steps.validate_data import validate_data
 
@@ -40,12 +40,12 @@ def edge_release(config: ReleaseArgument = None) -> None:
         checks = validate_data(dataset, release.data.checks, of_plugin(find("services", "great_expectations")))
         framework = of_plugin(find("frameworks", release.model.framework)) + starting_weights(release.model)
         candidate = train_baseline(
-            dataset, release.model, release.seed, release.metric_name, framework, str(folder / ".checkpoints")
+            dataset, release.model, release.seed, release.metric_name, framework, str(folder / ".checkpoints" / "baseline")
         )
-        baseline = measure_baseline(candidate, dataset, release.metric_name, release.seed, framework)
+        outputs = measure_model(candidate, dataset, release.metric_name, release.seed, framework, id="measure_baseline")
 
         # ---- every target climbs its ladder; those that stop look at the test data together ----
-        context = Context(release, tracking, dataset, candidate, baseline)
+        context = Context(release, tracking, dataset, Model(candidate, outputs), framework, folder / ".checkpoints")
         climbs = [Climb(context, target, champions_of(tracker, release, target)) for target in release.targets]
         look_together(context, climbs)
 
@@ -71,7 +71,7 @@ def look_together(context: Context, climbs: list[Climb]) -> None:
             [climb.stop.champion for climb in stopped if climb.stop and climb.stop.champion],
             Targets(each=tuple(climb.target for climb in stopped)),
             context.dataset,
-            context.baseline,
+            context.baseline.outputs,
             release.metric_name,
             release.gate,
             release.seed,

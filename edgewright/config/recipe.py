@@ -1,63 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes: an ordered list of passes, one config type each. Names decode: `ptq_w8a8.entropy`, `fp16`.
+"""Recipes: an ordered list of passes. Names decode: `prune50-ptq_w8a8`, `distill.ds_cnn_w16-qat_w8a8`.
 
 A rung of a ladder is a recipe. In YAML it is its name, or the passes written out:
 
     ladder:
       - ptq_w8a8
-      - {passes: [{kind: ptq_w8a8, calibration: entropy, samples: 256}]}
-      - fp16
+      - {passes: [{kind: prune, ratio: 0.5, rounds: 3}, {kind: ptq_w8a8, calibration: entropy}]}
 """
 
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, model_validator
 
 from edgewright.config.base import Config
+from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
+from edgewright.config.model_passes import SELF, Cluster, Decompose, Distill, Prune, QatW8A8, Sparsify
+from edgewright.config.passes import PassConfig
 from edgewright.errors import nearest
 
-
-class PtqW8A8(Config):
-    """Post-training static quantization: int8 weights and 8-bit activations, scales from the calibration split."""
-
-    kind: Literal["ptq_w8a8"] = "ptq_w8a8"
-    calibration: Literal["minmax", "entropy"] = "minmax"
-    """How activation ranges are chosen: the whole range seen, or the range that keeps most information (KL divergence)."""
-    per_channel: bool = True
-    """One weight scale an output channel instead of one a tensor."""
-    samples: Annotated[int, Field(gt=0)] | None = None
-    """Calibration samples used; left out, the whole calibration split."""
-
-    @property
-    def name(self) -> str:
-        """The decodable name."""
-        return self.kind + ("" if self.calibration == "minmax" else f".{self.calibration}")
-
-
-class Float16(Config):
-    """Weights stored as float16; inputs and outputs stay float32."""
-
-    kind: Literal["fp16"] = "fp16"
-
-    @property
-    def name(self) -> str:
-        """The decodable name."""
-        return self.kind
-
-
-Pass = Annotated[PtqW8A8 | Float16, Field(discriminator="kind")]
-PASSES: dict[str, type[PtqW8A8] | type[Float16]] = {"ptq_w8a8": PtqW8A8, "fp16": Float16}
+Pass = Annotated[
+    Distill | Prune | Sparsify | Decompose | Cluster | QatW8A8 | PtqW8A8 | PtqW8A16 | DynamicW8 | WeightOnlyW4 | Float16,
+    Field(discriminator="kind"),
+]
+PASSES: dict[str, type[PassConfig]] = {
+    one.model_fields["kind"].default: one
+    for one in (Distill, Prune, Sparsify, Decompose, Cluster, QatW8A8, PtqW8A8, PtqW8A16, DynamicW8, WeightOnlyW4, Float16)
+}
 
 
 class Rung(Config):
     """One rung of a ladder: the recipe it tries."""
 
     passes: Annotated[tuple[Pass, ...], Field(min_length=1)]
+    label: str | None = None
+    """Name of your own in place of the decodable one, for rungs that differ only in what a name does not say."""
 
     @property
     def name(self) -> str:
         """Name of the recipe: the passes' names, joined by '-'."""
-        return "-".join(step.name for step in self.passes)
+        return self.label or "-".join(step.name for step in self.passes)
+
+    @property
+    def model_passes(self) -> tuple[PassConfig, ...]:
+        """Passes on the live model."""
+        return tuple(step for step in self.passes if step.acts_on == "model")
+
+    @property
+    def file_passes(self) -> tuple[PassConfig, ...]:
+        """Passes on the exported file."""
+        return tuple(step for step in self.passes if step.acts_on == "file")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for first, second in pairwise(self.passes):
+            if first.acts_on == "file" and second.acts_on == "model":
+                raise ValueError(f"{second.name} works on the model and cannot follow {first.name}, which works on the file")
+        for index, step in enumerate(self.passes):
+            before, after = self.passes[:index], self.passes[index + 1 :]
+            if isinstance(step, Distill) and step.student != SELF and before:
+                raise ValueError(f"{step.name} starts a new student, so {before[-1].name} before it would be lost: swap them")
+            if isinstance(step, QatW8A8) and after:
+                raise ValueError(f"{step.name} has to be the last pass: {after[0].name} after it would undo its scales")
+            if isinstance(step, Cluster) and any(later.acts_on == "model" for later in after):
+                raise ValueError(f"{after[0].name} after {step.name} would move the weights apart again: swap them")
+            if step.acts_on == "file" and after:
+                raise ValueError(f"a file is converted once: take {step.name} or {after[0].name}")
+        return self
 
 
 def parse_rung(value: Any) -> Any:
@@ -68,13 +77,13 @@ def parse_rung(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    return Rung(passes=tuple(_parse_pass(part) for part in value.split("-")))
+    return Rung.model_validate({"passes": [_parse_pass(part) for part in value.split("-")]})
 
 
-def _parse_pass(text: str) -> PtqW8A8 | Float16:
-    kind, _, option = text.partition(".")
-    if kind not in PASSES:
-        raise ValueError(f"no pass is called {kind!r}; {nearest(kind, PASSES)}")
-    fields = {"kind": kind, "calibration": option} if option else {"kind": kind}
-    parsed: PtqW8A8 | Float16 = TypeAdapter(Pass).validate_python(fields)
-    return parsed
+def _parse_pass(text: str) -> PassConfig:
+    for kind in sorted(PASSES, key=len, reverse=True):
+        suffix = text.removeprefix(kind)
+        if text.startswith(kind) and (not suffix or suffix[0] == "." or suffix[0].isdigit()):
+            return PASSES[kind].parse(suffix)
+    kind = text.partition(".")[0]
+    raise ValueError(f"no pass is called {kind!r}; {nearest(kind, PASSES)}")

@@ -2,12 +2,14 @@
 """Screening: every rule that needs no test data, on validation data, while a target climbs its ladder."""
 
 from edgewright.config.gate import GateConfig
-from edgewright.config.target import Target
+from edgewright.config.target import Budget, Target
 from edgewright.gate.accuracy import screen_accuracy
 from edgewright.gate.limits import latency_findings, memory_findings, size_findings
 from edgewright.gate.parity import parity_findings
-from edgewright.gate.verdict import Verdict
+from edgewright.gate.verdict import Finding, Verdict
 from edgewright.gate.worth_it import worth_it
+from edgewright.measure import Measurement
+from edgewright.metrics import Metric
 from edgewright.validation import ValidationFacts
 
 
@@ -33,3 +35,20 @@ def screen(
             worth_it(target, facts, parent_is_self),
         )
     )
+
+
+def screen_model(budget: Budget, metric: Metric, before: Measurement, after: Measurement, made_by: str) -> Finding | None:
+    """Return the refusal of a compressed model that has lost more than the budget before it is exported; None when it stands.
+
+    Args:
+        budget: holds max_accuracy_drop.
+        metric: says which way is better.
+        before: the metric of the float baseline on validation data.
+        after: the metric of the compressed model on the same data.
+        made_by: name of the pass that made it.
+    """
+    drop = before.value - after.value if metric.higher_is_better else after.value - before.value
+    finding = screen_accuracy(drop, budget, after.n, "validation")
+    if finding.outcome == "pass":
+        return None
+    return finding.model_copy(update={"reason": f"After {made_by}, before any export: {finding.reason}"})

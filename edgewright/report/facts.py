@@ -40,6 +40,9 @@ class RungFacts(Frozen):
     screening: tuple[Finding, ...] = Field(default=(), description="Rules on validation data, while climbing.")
     gate: tuple[Finding, ...] = Field(default=(), description="Rules on test data; empty when it was not looked at.")
     alpha: float | None = Field(default=None, description="Share of gate.alpha that this look at the test data spent.")
+    candidate: CandidateFacts | None = Field(
+        default=None, description="The model after the rung's model passes; None without any."
+    )
     artifact_digest: str | None = None
     manifest: ArtifactManifest | None = None
     validation: ValidationFacts | None = None

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from edgewright import plugins
 from edgewright.artifact import Candidate
+from edgewright.config.file_passes import Float16, PtqW8A8
 from edgewright.config.model import ModelSpec, Training
-from edgewright.config.recipe import Float16, PtqW8A8
 from edgewright.data.preprocess import to_layout
 from edgewright.errors import ExportError
 from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input

@@ -14,7 +14,7 @@ import numpy as np
 from edgewright.artifact import TensorSpec
 from edgewright.calibration import Histogram, entropy_range
 from edgewright.config.base import Config
-from edgewright.config.recipe import Float16, PtqW8A8
+from edgewright.config.file_passes import Float16, PtqW8A8
 from edgewright.errors import ExportError
 from edgewright.runtime import Array, FilePass, PassRequest, Runtime, Signature, quantize_input, refusals
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from edgewright.artifact import Artifact, ArtifactManifest
 from edgewright.cli import main
 from edgewright.config import Preprocessing
-from edgewright.config.recipe import PtqW8A8
+from edgewright.config.file_passes import PtqW8A8
 from edgewright.integrations.runtimes.null import NullRuntime
 from edgewright.runtime import PassRequest
 

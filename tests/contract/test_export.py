@@ -9,11 +9,12 @@ import pytest
 
 from edgewright import plugins
 from edgewright.artifact import Artifact, Candidate
+from edgewright.config.file_passes import Float16, PtqW8A8
 from edgewright.config.model import ModelSpec, Training
-from edgewright.config.recipe import Float16, PtqW8A8, Rung
+from edgewright.config.recipe import Rung
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, ExportError
-from edgewright.export import apply_passes, export_float
+from edgewright.export import apply_pass, export_model
 from edgewright.testing.patterns import SAMPLES, three_classes
 
 INT8 = Rung(passes=(PtqW8A8(samples=16),))
@@ -49,8 +50,8 @@ def network(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Candidat
 def test_a_candidate_becomes_a_float_and_an_int8_artifact(
     runtime: str, layout: str, network: Candidate, data: Dataset, tmp_path: Path
 ) -> None:
-    exported = export_float(network, data, runtime, {}, tmp_path / "float")
-    quantized = apply_passes(exported, data, runtime, INT8, tmp_path / "int8")
+    exported = export_model(network, data, runtime, {}, tmp_path / "float")
+    quantized = apply_pass(exported, data, runtime, INT8, tmp_path / "int8")
 
     for artifact in (exported, quantized):
         reopened = Artifact.open(artifact.path)
@@ -68,8 +69,8 @@ def test_a_candidate_becomes_a_float_and_an_int8_artifact(
 
 
 def test_the_same_input_gives_the_same_artifact_in_another_process(affine: Candidate, data: Dataset, tmp_path: Path) -> None:
-    exported = export_float(affine, data, "onnxruntime", {}, tmp_path / "float")
-    first, second = (apply_passes(exported, data, "onnxruntime", INT8, tmp_path / name) for name in ("first", "second"))
+    exported = export_model(affine, data, "onnxruntime", {}, tmp_path / "float")
+    first, second = (apply_pass(exported, data, "onnxruntime", INT8, tmp_path / name) for name in ("first", "second"))
     assert first.digest == second.digest
 
 
@@ -80,34 +81,24 @@ def test_calibration_samples_are_spread_over_the_split(affine: Candidate, data: 
     stored = np.zeros((SAMPLES, 8, 6, 3), np.float32)
     stored[-1] = 7.0
     np.save(folder / "calibration_x.npy", stored)
-    exported = export_float(affine, data, "null", {}, tmp_path / "float")
-    quantized = apply_passes(exported, Dataset.seal(folder, data.card), "null", INT8, tmp_path / "int8")
+    exported = export_model(affine, data, "null", {}, tmp_path / "float")
+    quantized = apply_pass(exported, Dataset.seal(folder, data.card), "null", INT8, tmp_path / "int8")
     scale = quantized.facts.inputs[0].scale
     assert scale == pytest.approx(7.0 / 255)
 
 
-def test_each_pass_of_a_recipe_builds_on_the_one_before(affine: Candidate, data: Dataset, tmp_path: Path) -> None:
-    exported = export_float(affine, data, "null", {}, tmp_path / "float")
-    both = apply_passes(exported, data, "null", Rung(passes=(Float16(), PtqW8A8())), tmp_path / "both")
-    assert both.facts.recipe == "fp16-ptq_w8a8"
-    assert list(both.facts.quantization) == ["fp16", "ptq_w8a8"]
-    assert both.facts.quantization["ptq_w8a8"]["calibration_samples"] == SAMPLES
-    assert both.facts.inputs[0].dtype == "int8"
-    assert [file.name for file in both.path.iterdir() if file.suffix == ".npz"] == ["model.npz"]
-
-
 def test_a_model_the_runtime_cannot_export_is_refused(network: Candidate, data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="affine models alone"):
-        export_float(network, data, "null", {}, tmp_path / "out")
+        export_model(network, data, "null", {}, tmp_path / "out")
 
 
 def test_a_pass_the_runtime_cannot_execute_is_refused(affine: Candidate, data: Dataset, tmp_path: Path) -> None:
-    exported = export_float(affine, data, "null", {}, tmp_path / "float")
+    exported = export_model(affine, data, "null", {}, tmp_path / "float")
     with pytest.raises(ExportError, match="tflite_micro cannot execute fp16") as caught:
-        apply_passes(exported, data, "tflite_micro", Rung(passes=(Float16(),)), tmp_path / "out")
+        apply_pass(exported, data, "tflite_micro", Rung(passes=(Float16(),)), tmp_path / "out")
     assert "ptq_w8a8" in caught.value.to_do
 
 
 def test_an_unknown_option_is_refused_before_anything_runs(affine: Candidate, data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="opset"):
-        export_float(affine, data, "onnxruntime", {"opset": 12}, tmp_path / "out")
+        export_model(affine, data, "onnxruntime", {"opset": 12}, tmp_path / "out")

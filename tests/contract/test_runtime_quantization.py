@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.config.recipe import PtqW8A8
+from edgewright.config.file_passes import PtqW8A8
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.litert import LiteRT
 from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime

@@ -14,7 +14,7 @@ import pytest
 
 from edgewright.artifact import Artifact, ArtifactManifest, TensorSpec
 from edgewright.config import Budget, GateConfig, Measuring, Preprocessing, Target
-from edgewright.config.recipe import PtqW8A8
+from edgewright.config.file_passes import PtqW8A8
 from edgewright.data.dataset import DataCard, Dataset
 from edgewright.errors import DeviceError, ExportError, StoreError
 from edgewright.gate.screen import screen

@@ -61,7 +61,7 @@ def test_a_look_that_cannot_decide_says_how_many_samples_would(project: Project)
 def test_a_rung_the_runtime_cannot_execute_is_skipped_with_its_reason(tmp_path: Path) -> None:
     target = {**AFFINE["targets"][0], "runtime": "int8_only:Int8Only"}
     (tmp_path / "int8_only.py").write_text(
-        "from edgewright.config.recipe import PtqW8A8\n"
+        "from edgewright.config.file_passes import PtqW8A8\n"
         "from edgewright.integrations.runtimes.null import NullRuntime\n"
         "class Int8Only(NullRuntime):\n"
         "    name = 'int8_only'\n"

@@ -52,7 +52,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "unknown metric": (TARGETS + "metric: topp1\n", ["metric 'topp1' is unknown; valid: top1"]),
     "metric of another task": (TARGETS + "metric: mae\n", ["metric 'mae' does not fit task 'classification'"]),
     "unknown recipe": (TARGETS + "ladder: [ptq_w8a9]\n", ["no pass is called 'ptq_w8a9'; did you mean 'ptq_w8a8'?"]),
-    "unknown recipe option": (TARGETS + "ladder: [ptq_w8a8.entrpy]\n", ["got 'entrpy'", "did you mean 'entropy'?"]),
+    "unknown recipe option": (TARGETS + "ladder: [ptq_w8a8.entrpy]\n", ["has no option 'entrpy'", "did you mean 'entropy'?"]),
     "unknown kind of pass": (
         TARGETS + "ladder:\n  - passes:\n      - {kind: ptqw8a8}\n",
         ["release.yaml:4  ladder.0.passes.0: no kind is called 'ptqw8a8'; did you mean 'ptq_w8a8'?"],

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgewright.config.base import Config
-from edgewright.config.recipe import Float16, PtqW8A8
+from edgewright.config.file_passes import Float16, PtqW8A8
 from edgewright.integrations.runtimes.onnxruntime import file as onnx_file
 from edgewright.integrations.runtimes.onnxruntime.passes import quantize, to_float16
 from edgewright.runtime import Array, FilePass, Runtime, Signature, refusals

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from edgewright import plugins
 from edgewright.config.base import Config
-from edgewright.config.recipe import PtqW8A8
+from edgewright.config.file_passes import PtqW8A8
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.tflite_micro.arena import open_in_arena, smallest_arena
 from edgewright.measure import Evidence

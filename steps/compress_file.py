@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Apply a rung's passes to the float file."""
+"""Apply the pass of a rung that works on files to an exported file."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from zenml import step
 from edgewright.artifact import Artifact
 from edgewright.config.recipe import Rung
 from edgewright.data.dataset import Dataset
-from edgewright.export import apply_passes
+from edgewright.export import apply_pass
 from edgewright.fingerprint import of_code
 from edgewright.progress import stage
 from edgewright.steps.bundles import workspace
@@ -16,17 +16,17 @@ from edgewright.steps.caching import policy
 
 
 def _code() -> str:
-    return of_code("edgewright.steps.compress")
+    return of_code("edgewright.steps.compress_file")
 
 
-@step(cache_policy=policy("edgewright.steps.compress._code"))
-def compress(
+@step(cache_policy=policy("edgewright.steps.compress_file._code"))
+def compress_file(
     parent: Artifact,
     dataset: Dataset,
     runtime: str,
     rung: Rung,
     plugin: str,
 ) -> Annotated[Artifact, "artifact"]:
-    """Run the passes in a process of their own; ``plugin`` digests runtime and toolkits, and only keys the cache."""
+    """Run the pass in a process of its own; ``plugin`` digests runtime and toolkits, and only keys the cache."""
     with stage(f"Compressing for {runtime}: {rung.name}"):
-        return apply_passes(parent, dataset, runtime, rung, workspace())
+        return apply_pass(parent, dataset, runtime, rung, workspace())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the float baseline in its framework: what every exported file is held against."""
+"""Run a model in its framework: what its exported files are held against."""
 
 from typing import Annotated
 
@@ -23,27 +23,27 @@ JUDGED_ON: tuple[SplitName, ...] = ("validation", "test")
 
 
 def _code() -> str:
-    return of_code("edgewright.steps.measure_baseline")
+    return of_code("edgewright.steps.measure_model")
 
 
-@step(cache_policy=policy("edgewright.steps.measure_baseline._code"))
-def measure_baseline(
+@step(cache_policy=policy("edgewright.steps.measure_model._code"))
+def measure_model(
     candidate: Candidate,
     dataset: Dataset,
     metric: str,
     seed: int,
     plugin: str,
-) -> Annotated[Baseline, "baseline"]:
-    """Run the float model over validation and test data."""
+) -> Annotated[Baseline, "model_outputs"]:
+    """Run the model over validation and test data."""
     framework = create("frameworks", candidate.facts.framework)
     out, layout, measured = workspace(), framework.layouts[len(candidate.facts.input_shape)], {}
-    with stage("Measuring the float baseline"):
+    with stage(f"Measuring the {candidate.facts.recipe} model"):
         model = framework.load(candidate)
         for split in JUDGED_ON:
             outputs = framework.predict(model, dataset.inputs(split, layout))
             if not np.isfinite(outputs).all():
                 raise ModelError(
-                    f"the float model answers NaN or infinity on {split} data",
+                    f"the {candidate.facts.recipe} model answers NaN or infinity on {split} data",
                     where=f"model.architecture: {candidate.facts.model.architecture}",
                     to_do="check its weights, and that data.preprocessing is the one it was trained with",
                 )
