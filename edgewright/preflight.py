@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be known before any work is done: every name exists, its toolkit is installed, its options are valid."""
+"""What can be known before anything is trained: names, toolkits, options; and with the data, that model and passes fit."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
+from edgewright.data.calibration import check_calibration
+from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, EdgewrightError
 from edgewright.framework import Framework
 from edgewright.ladder import why_not
@@ -27,6 +29,28 @@ def preflight(config: ReleaseConfig) -> None:
         _check_target(config, target, framework, f"targets.{index} ({target.name})")
 
 
+def check_recipes(config: ReleaseConfig, dataset: Dataset) -> tuple[int, ...]:
+    """Check, now that the data is there, that the model takes it and that every pass of every ladder can be performed.
+
+    Returns:
+        Shape of one preprocessed sample in the framework's layout, no batch.
+
+    Raises:
+        ModelError: the model or a student does not build, or does not fit the data.
+        ConfigError: the calibration split is too small for a pass.
+    """
+    framework: Framework = create("frameworks", config.model.framework)
+    sample = dataset.sample_in(framework.layouts)
+    framework.check(config.model, config.task, sample, dataset.outputs)
+    ladders = [ladder for target in config.targets if (ladder := config.ladder_of(target)) != "auto"]
+    for rung in {rung.name: rung for ladder in ladders for rung in ladder}.values():
+        for step in rung.passes:
+            check_calibration(step, dataset.card.counts["calibration"])
+            if framework.supports(step.kind):
+                framework.check_pass(step, config.model, config.task, sample, dataset.outputs)
+    return sample
+
+
 def _check_target(config: ReleaseConfig, target: Target, framework: Framework, where: str) -> None:
     runtime = _named("runtimes", target.runtime, f"{where}.runtime")
     device = _named("devices", target.device, f"{where}.device")
@@ -39,9 +63,12 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
         )
     _check_options(exporter, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
-    refusals = [reason for rung in config.ladder_of(target) if (reason := why_not(rung, runtime, framework))]
+    ladder = config.ladder_of(target)
+    if ladder == "auto":
+        return
+    refusals = [reason for rung in ladder if (reason := why_not(rung, runtime, framework))]
     # A rung written for this target alone is a request; one of the shared ladder may be for the other targets.
-    if refusals and (target.ladder is not None or len(refusals) == len(config.ladder)):
+    if refusals and (target.ladder is not None or len(refusals) == len(ladder)):
         raise ConfigError(refusals[0], where=f"{where}.ladder", to_do="change the rung, or the runtime")
 
 

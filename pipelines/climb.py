@@ -1,32 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One target's way up its ladder: compress, validate and screen rung after rung, until one stands."""
+"""One target's way up its ladder: rung after rung, until one stands; for an objective further, and then the best first."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from edgewright.artifact import Artifact, Candidate
-from edgewright.config import SplitName, Target
+from edgewright.config import Target
 from edgewright.config.recipe import Rung
-from edgewright.errors import EdgewrightError, StoreError
-from edgewright.gate.screen import screen_model
-from edgewright.gate.verdict import Finding, Outcome, Verdict
-from edgewright.ladder import why_not
-from edgewright.metrics import metric as find_metric
-from edgewright.pipelines.context import Context, Handle, Model, Toolkit, place_of, step_id
-from edgewright.plugins import create
+from edgewright.gate.verdict import Outcome, Verdict
+from edgewright.gate.worth_it import AXIS_OF
+from edgewright.measure import Measurement
+from edgewright.pipelines.attempt import Attempt, Standing
+from edgewright.pipelines.context import Context, Handle, Toolkit, place_of, step_id
+from edgewright.pipelines.rungs import Rungs
 from edgewright.registry import Champion
 from edgewright.report.facts import RungFacts
-from edgewright.steps.compress_file import compress_file
-from edgewright.steps.screen_rung import screen_rung
-from edgewright.steps.validate_artifact import validate_artifact
 from edgewright.steps.validate_champion import validate_champion
-from edgewright.validation import ValidationRun
+
+_RANKED_BY = {"size": "size_bytes", "latency": "latency_p50_ms", "memory": "peak_memory_bytes"}
 
 
 @dataclass
 class Stop:
     """A rung that passed screening, with all the gate needs to judge it."""
 
+    index: int
     artifact: Handle
     test: Handle
     screening: Handle
@@ -42,103 +38,91 @@ class Climb:
     target: Target
     champions: tuple[Champion | None, ...]
     """The champion of this target, and the one before it."""
+    ladder: Rungs
     rungs: list[RungFacts] = field(default_factory=list)
     stop: Stop | None = None
     passed: bool = False
     looks: int = 0
+    _standing: dict[int, tuple[Attempt, Standing]] = field(default_factory=dict)
+    """Rungs that passed screening and were not judged yet, by their index."""
+    _spent: dict[str, float] = field(default_factory=dict)
     _champion_runs: dict[str, Handle] = field(default_factory=dict)
 
     def to_next_stop(self) -> Stop | None:
-        """Climb on until a rung passes screening; None when the ladder is at its end."""
+        """Climb on until there is something to judge; None when the ladder is at its end."""
         self.stop = None
-        ladder = self.context.config.ladder_of(self.target)
-        while self.stop is None and len(self.rungs) < len(ladder):
-            self.rungs.append(self._try(ladder[len(self.rungs)]))
+        while not self._at_rest() and (rung := self._next()):
+            attempt = Attempt(self.context, self.target, rung)
+            self.rungs.append(attempt.make())
+            self.ladder.learn(self.rungs[-1])
+            self._spent |= attempt.spent or {}
+            if attempt.standing:
+                self._standing[len(self.rungs) - 1] = attempt, attempt.standing
+        if self._standing:
+            self.stop = self._stop_at(self._best())
         return self.stop
 
     def settle(self, verdict: Verdict, alpha: float) -> None:
         """Take the gate's verdict on the stop: stay there, or leave the rung behind."""
+        assert self.stop is not None, "a verdict is on a stop"  # noqa: S101
         status = {"pass": "passed", "fail": "refused", "inconclusive": "inconclusive"}[verdict.outcome]
         judged = {"status": status, "reasons": verdict.reasons, "gate": verdict.findings, "alpha": alpha}
-        self.rungs[-1] = self.rungs[-1].model_copy(update=judged)
+        self.rungs[self.stop.index] = self.rungs[self.stop.index].model_copy(update=judged)
+        self.ladder.learn(self.rungs[self.stop.index])
         self.looks += 1
         self.passed = verdict.outcome == "pass"
+        if self.passed:
+            self._leave_the_others()
 
-    def _try(self, rung: Rung) -> RungFacts:
-        config = self.context.config
-        reason = why_not(rung, create("runtimes", self.target.runtime), create("frameworks", config.model.framework))
-        if reason:
-            return RungFacts(recipe=rung.name, status="skipped", reasons=(reason,))
-        try:
-            return self._attempt(rung)
-        except (StoreError, OSError):
-            raise  # the store is everybody's: no other target would fare better
-        except Exception as error:  # a rung that cannot be made is a finding, and never stops the other targets
-            return RungFacts(recipe=rung.name, status="failed", reasons=(_in_words(error),))
+    def _at_rest(self) -> bool:
+        """Whether no further rung is tried before the next look: one stands, or with an objective, the search is over."""
+        if self.target.objective is None:
+            return bool(self._standing)
+        search, tried = self.context.config.search, sum(rung.status != "skipped" for rung in self.rungs)
+        minutes = sum(self._spent.values()) / 60
+        return bool(self._standing) and (tried >= search.trials or (search.minutes is not None and minutes >= search.minutes))
 
-    def _attempt(self, rung: Rung) -> RungFacts:
-        shared, config, toolkit = self.context, self.context.config, Toolkit.of(self.target)
-        name = (self.target.name, rung.name)
-        parent = shared.exported(shared.baseline, self.target, toolkit)
-        model = shared.model(rung, self.target)
-        candidate: Candidate = model.candidate.load()
-        facts: dict[str, Any] = {"candidate": candidate.facts} if rung.model_passes else {}
-        if refusal := self._lost_too_much(model):
-            return RungFacts(recipe=rung.name, status="refused", reasons=(refusal.reason,), screening=(refusal,), **facts)
-        artifact = shared.exported(model, self.target, toolkit)
-        if rung.file_passes:
-            digest = toolkit.exporter_digest
-            artifact = compress_file(artifact, shared.dataset, toolkit.exporter, rung, digest, id=step_id("convert", *name))
-        validation = self._validate(artifact, parent, model, toolkit, "validation", step_id("validate", *name))
-        screening = screen_rung(
-            validation, shared.baseline.outputs, self.target, config.metric_name, config.gate, id=step_id("screen", *name)
-        )
-        made: Artifact = artifact.load()
-        run: ValidationRun = validation.load()
-        verdict: Verdict = screening.load()
-        facts |= {"artifact_digest": made.digest, "manifest": made.facts, "validation": run.facts}
-        if verdict.outcome == "pass":
-            test = self._validate(artifact, parent, model, toolkit, "test", step_id("test", *name))
-            before = self._champion_before(made.digest)
-            self.stop = Stop(artifact, test, screening, before, self._validate_champion(before, toolkit))
-            facts["test"] = test.load().facts
-        return RungFacts(recipe=rung.name, status="refused", reasons=verdict.reasons, screening=verdict.findings, **facts)
+    def _next(self) -> Rung | None:
+        best = self.rungs[self._best()] if self._standing and self.target.objective else None
+        self.rungs += self.ladder.skipped(best)
+        return self.ladder.next()
 
-    def _lost_too_much(self, model: Model) -> Finding | None:
-        """Hold the compressed model itself against the accuracy budget: what is lost before export, no export brings back."""
-        metric, passes = self.context.config.metric_name, model.candidate.load().facts.passes
-        if not passes:
-            return None
-        before, after = (
-            one.load().facts.measurements["validation"][metric] for one in (self.context.baseline.outputs, model.outputs)
-        )
-        return screen_model(self.target.budget, find_metric(metric), before, after, passes[-1].name)
+    def _best(self) -> int:
+        """Index of the standing rung to judge first: the best in the objective, or the only one."""
+        if self.target.objective is None:
+            return next(iter(self._standing))
+        name = _RANKED_BY[AXIS_OF[self.target.objective]]
 
-    def _validate(
-        self, artifact: Handle, parent: Handle, model: Model, toolkit: Toolkit, split: SplitName, name: str
-    ) -> Handle:
-        config = self.context.config
-        return validate_artifact(
-            artifact,
-            parent,
-            self.context.dataset,
-            model.outputs,
-            place_of(self.target),
-            split,
-            config.metric_name,
-            config.measuring,
-            config.seed,
-            timing=split == "validation",
-            plugin=toolkit.device_digest,
-            id=name,
-        )
+        def cost(index: int) -> float:
+            run = self.rungs[index].validation
+            taken: Measurement | None = (run.ratios.get(name) or run.measurements.get(name)) if run else None
+            return taken.value if taken else float("inf")
+
+        return min(self._standing, key=cost)
+
+    def _stop_at(self, index: int) -> Stop:
+        attempt, standing = self._standing.pop(index)
+        test = attempt.test(standing)
+        self.rungs[index] = self.rungs[index].model_copy(update={"test": test.load().facts})
+        before = self._champion_before(standing.digest)
+        return Stop(index, standing.artifact, test, standing.screening, before, self._validate_champion(before))
+
+    def _leave_the_others(self) -> None:
+        """Say of the rungs that were never judged why: a better one was promoted."""
+        assert self.stop is not None, "something passed"  # noqa: S101
+        taken = self.rungs[self.stop.index].recipe
+        for index in self._standing:
+            reason = (
+                f"It meets the budget on validation data; {taken} is better in what the objective {self.target.objective} asks."
+            )
+            self.rungs[index] = self.rungs[index].model_copy(update={"status": "outdone", "reasons": (reason,)})
 
     def _champion_before(self, challenger: str) -> Champion | None:
         """Return whose place is wanted; once the challenger is champion itself, that is the one it replaced."""
         others = [champion for champion in self.champions if champion and champion.digest != challenger]
         return others[0] if others else None
 
-    def _validate_champion(self, champion: Champion | None, toolkit: Toolkit) -> Handle | None:
+    def _validate_champion(self, champion: Champion | None) -> Handle | None:
         """Run the champion over the test data, once for all rungs that want its place."""
         if champion is None:
             return None
@@ -153,17 +137,10 @@ class Climb:
                 config.metric_name,
                 config.measuring,
                 config.seed,
-                plugin=toolkit.device_digest,
+                plugin=Toolkit.of(self.target).device_digest,
                 id=step_id("champion", self.target.name, champion.version),
             )
         return self._champion_runs[champion.version]
-
-
-def _in_words(error: Exception) -> str:
-    """Say an error on one line, as the other reasons of a report are."""
-    if isinstance(error, EdgewrightError):
-        return "; ".join(part for part in (error.what, error.where, error.to_do) if part)
-    return f"{type(error).__name__}: {error}"
 
 
 def outcome_of(climb: Climb) -> Outcome:

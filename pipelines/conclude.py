@@ -149,7 +149,7 @@ def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:
     rungs, target = list(climb.rungs), climb.target
     if climb.stop is not None:
-        rungs[-1] = rungs[-1].model_copy(update={"confusion": _confusion(climb, dataset, baseline)})
+        rungs[climb.stop.index] = rungs[climb.stop.index].model_copy(update={"confusion": _confusion(climb, dataset, baseline)})
     before = climb.stop.champion_before if climb.stop else None
     return TargetFacts(
         name=target.name,
@@ -157,7 +157,7 @@ def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetF
         device=target.device,
         model=f"{climb.context.config.name}-{target.name}",
         outcome=outcome_of(climb),
-        passed_rung=len(rungs) - 1 if climb.passed else None,
+        passed_rung=climb.stop.index if climb.passed and climb.stop else None,
         rungs=tuple(rungs),
         budget=target.budget.model_dump(exclude_none=True),
         champion_before=before.digest if before else None,

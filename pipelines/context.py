@@ -10,6 +10,7 @@ from typing import Any
 from edgewright.config import Budget, ReleaseConfig, Target, Tracking
 from edgewright.config.recipe import Rung
 from edgewright.fingerprint import of_plugin
+from edgewright.framework import Framework
 from edgewright.ladder import needs_target
 from edgewright.plugins import create
 from edgewright.steps.compress_model import compress_model
@@ -43,6 +44,8 @@ class Model:
 
     candidate: Handle
     outputs: Handle
+    spent: dict[str, float] = field(default_factory=dict)
+    """Seconds its passes took when they were performed, by recipe prefix."""
 
 
 @dataclass
@@ -53,9 +56,22 @@ class Context:
     tracking: Tracking
     dataset: Handle
     baseline: Model
+    framework: Framework
     framework_digest: str
     checkpoints: Path
+    students: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """What `ladder: auto` may distill the model into, largest first."""
     _made: dict[tuple[str, ...], Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, config: ReleaseConfig, tracking: Tracking, dataset: Handle, baseline: Model, digest: str, checkpoints: Path
+    ) -> "Context":
+        """Put together what the targets share."""
+        framework: Framework = create("frameworks", config.model.framework)
+        data = dataset.load()
+        students = framework.students(config.model, data.sample_in(framework.layouts), data.outputs)
+        return cls(config, tracking, dataset, baseline, framework, digest, checkpoints, students)
 
     def model(self, rung: Rung, target: Target) -> Model:
         """Return the candidate that a rung's model passes make of the baseline; targets and rungs share common prefixes."""
@@ -86,7 +102,7 @@ class Context:
 
     def _compress(self, model: Model, rung: Rung, target: Target | None, name: str) -> Model:
         config = self.config
-        candidate = compress_model(
+        candidate, seconds = compress_model(
             model.candidate,
             self.baseline.candidate,
             self.dataset,
@@ -102,7 +118,7 @@ class Context:
         outputs = measure_model(
             candidate, self.dataset, config.metric_name, config.seed, self.framework_digest, id=step_id("measure", name)
         )
-        return Model(candidate, outputs)
+        return Model(candidate, outputs, {**model.spent, name: seconds.load()})
 
     def _once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
         if key not in self._made:

@@ -12,8 +12,9 @@ from edgewright.pipelines.climb import Climb
 from edgewright.pipelines.conclude import champions_of, conclude, facts_of, release_folder, starting_weights, tracking_of
 from edgewright.pipelines.config_argument import ReleaseArgument, required
 from edgewright.pipelines.context import Context, Model
+from edgewright.pipelines.rungs import Rungs
 from edgewright.plugins import find
-from edgewright.preflight import preflight
+from edgewright.preflight import check_recipes, preflight
 from edgewright.stats.multiplicity import spend
 from edgewright.steps.judge_look import judge_look
 from edgewright.steps.load_data import load_data
@@ -38,6 +39,7 @@ def edge_release(config: ReleaseArgument = None) -> None:
         # ---- data and baseline ----
         dataset = load_data(release.data, release.task, release.seed, source_digest(release.data))
         checks = validate_data(dataset, release.data.checks, of_plugin(find("services", "great_expectations")))
+        check_recipes(release, dataset.load())
         framework = of_plugin(find("frameworks", release.model.framework)) + starting_weights(release.model)
         candidate = train_baseline(
             dataset, release.model, release.seed, release.metric_name, framework, str(folder / ".checkpoints" / "baseline")
@@ -45,8 +47,11 @@ def edge_release(config: ReleaseArgument = None) -> None:
         outputs = measure_model(candidate, dataset, release.metric_name, release.seed, framework, id="measure_baseline")
 
         # ---- every target climbs its ladder; those that stop look at the test data together ----
-        context = Context(release, tracking, dataset, Model(candidate, outputs), framework, folder / ".checkpoints")
-        climbs = [Climb(context, target, champions_of(tracker, release, target)) for target in release.targets]
+        context = Context.of(release, tracking, dataset, Model(candidate, outputs), framework, folder / ".checkpoints")
+        climbs = [
+            Climb(context, target, champions_of(tracker, release, target), Rungs.of(context, target))
+            for target in release.targets
+        ]
         look_together(context, climbs)
 
         # ---- report, record, promote ----
@@ -60,7 +65,7 @@ def look_together(context: Context, climbs: list[Climb]) -> None:
     All targets of a round are judged in one look, so that the correction over targets sees all of them.
     """
     release = context.config
-    looks = max(len(release.ladder_of(climb.target)) for climb in climbs)
+    looks = max(climb.ladder.looks for climb in climbs)
     for look in range(1, looks + 1):
         stopped = [climb for climb in climbs if not climb.passed and climb.to_next_stop()]
         if not stopped:

@@ -2,6 +2,7 @@
 """Apply one model pass to a candidate: distill, prune, sparsify, decompose, cluster, or quantization-aware training."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +35,14 @@ def compress_model(
     measuring: Measuring,
     plugin: str,
     checkpoints: str,
-) -> Annotated[Candidate, "candidate"]:
+) -> tuple[Annotated[Candidate, "candidate"], Annotated[float, "seconds"]]:
     """Perform the one pass of ``rung``; ``plugin`` digests framework and toolkits, and only keys the cache.
 
     A ``target`` is given only where the pass has to reach a latency on it. Checkpoints of an interrupted training are
-    picked up from ``checkpoints``, and removed once it is through.
+    picked up from ``checkpoints``, and removed once it is through. The seconds stand beside the candidate and not in it:
+    the same inputs give the same candidate.
     """
+    started = time.monotonic()
     out, (options,) = workspace(), rung.passes
     request = ModelPassRequest(
         candidate=candidate,
@@ -55,4 +58,4 @@ def compress_model(
     facts = create("frameworks", candidate.facts.framework).passes[type(options)](request)
     made = Candidate.seal(out, facts.model_copy(update={"parent": candidate.digest}))
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return made
+    return made, time.monotonic() - started

@@ -52,17 +52,11 @@ def _check_rules(release: "ReleaseConfig", dataset: "Dataset") -> None:
 
 
 def _check_model(release: "ReleaseConfig", dataset: "Dataset") -> None:
-    from edgewright.data.preprocess import channels_first, prepare
-    from edgewright.plugins import create
+    from edgewright.preflight import check_recipes
     from edgewright.progress import stage
 
-    framework, preprocessing = create("frameworks", release.model.framework), dataset.card.preprocessing
-    first = dataset.stored("train")[:1]
-    assert preprocessing.layout is not None, "load_dataset resolves it"  # noqa: S101
-    layout = framework.layouts[channels_first(first, preprocessing.layout).ndim - 1]
-    sample = prepare(first, preprocessing, layout).shape[1:]
-    with stage("Building the model"):
-        framework.check(release.model, release.task, sample, dataset.outputs)
+    with stage("Building the model, and what its passes need"):
+        sample = check_recipes(release, dataset)
     _fine(f"model: {release.model.architecture} takes {sample} and answers the labels")
 
 

@@ -4,7 +4,7 @@
 A name is `kind`, an amount where the pass has one, and options behind dots: `prune50`, `ptq_w8a8.entropy.fallback`.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,8 +34,8 @@ class PassConfig(Config):
         return ""
 
     @classmethod
-    def parse(cls, suffix: str) -> Self:
-        """Read what stands behind the kind: the inverse of ``suffix``.
+    def decode(cls, suffix: str) -> dict[str, Any]:
+        """Return the fields that stand behind the kind in a name: the inverse of ``suffix``.
 
         Raises:
             ValueError: it does not decode; the valid options are named.
@@ -47,7 +47,7 @@ class PassConfig(Config):
             fields |= cls.amount(amount)
         for option in options:
             fields |= cls.option(option)
-        return cls.model_validate(fields)
+        return fields
 
     @classmethod
     def amount(cls, digits: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ A rung of a ladder is a recipe. In YAML it is its name, or the passes written ou
 """
 
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from edgewright.config.base import Config
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
@@ -35,6 +35,15 @@ class Rung(Config):
     passes: Annotated[tuple[Pass, ...], Field(min_length=1)]
     label: str | None = None
     """Name of your own in place of the decodable one, for rungs that differ only in what a name does not say."""
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Decode a recipe name, such as 'prune50-ptq_w8a8'.
+
+        Raises:
+            ValueError: it does not decode, or contradicts itself.
+        """
+        return cls.model_validate(decode(name))
 
     @property
     def name(self) -> str:
@@ -69,21 +78,42 @@ class Rung(Config):
         return self
 
 
-def parse_rung(value: Any) -> Any:
-    """Turn a recipe name into passes; anything but text is returned as it is.
+def decode(value: Any) -> Any:
+    """Turn a recipe name into what is written out in YAML; anything but text is returned as it is.
 
     Raises:
         ValueError: the name does not decode; the nearest valid one is named.
     """
-    if not isinstance(value, str):
-        return value
-    return Rung.model_validate({"passes": [_parse_pass(part) for part in value.split("-")]})
+    return {"passes": [_decode_pass(part) for part in value.split("-")]} if isinstance(value, str) else value
 
 
-def _parse_pass(text: str) -> PassConfig:
+def _distinct(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
+    names = [rung.name for rung in rungs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two rungs are called {twice[0]!r}; leave one out, or give it a 'label' of its own")
+    return rungs
+
+
+def _is_auto(value: Any) -> str:
+    return "auto" if value == "auto" else "rungs"
+
+
+def _no_text(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"got {value!r}; must be 'auto', or a list of recipes such as [ptq_w8a8, fp16]")
+    return value
+
+
+_Rungs = Annotated[tuple[Annotated[Rung, BeforeValidator(decode)], ...], Field(min_length=1), AfterValidator(_distinct), BeforeValidator(_no_text)]
+Ladder = Annotated[Annotated[Literal["auto"], Tag("auto")] | Annotated[_Rungs, Tag("rungs")], Discriminator(_is_auto)]
+"""Recipes in the order they are tried; 'auto': the order the field advises, worked out for each target while it climbs."""
+
+
+def _decode_pass(text: str) -> dict[str, Any]:
     for kind in sorted(PASSES, key=len, reverse=True):
         suffix = text.removeprefix(kind)
         if text.startswith(kind) and (not suffix or suffix[0] == "." or suffix[0].isdigit()):
-            return PASSES[kind].parse(suffix)
+            return PASSES[kind].decode(suffix)
     kind = text.partition(".")[0]
     raise ValueError(f"no pass is called {kind!r}; {nearest(kind, PASSES)}")

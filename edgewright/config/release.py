@@ -2,7 +2,7 @@
 """ReleaseConfig: the whole of release.yaml."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,11 +10,9 @@ from edgewright.config.base import Config, Name
 from edgewright.config.data import DataSpec, Task
 from edgewright.config.gate import GateConfig, Measuring
 from edgewright.config.model import ModelSpec
-from edgewright.config.recipe import Rung, parse_rung
+from edgewright.config.recipe import Ladder
 from edgewright.config.target import Target
 from edgewright.metrics import METRICS, default_metric
-
-STARTER_LADDER = ("ptq_w8a8", "fp16")
 
 
 class Tracking(Config):
@@ -23,6 +21,15 @@ class Tracking(Config):
     uri: str | None = None
     """MLflow tracking URI; left out, MLFLOW_TRACKING_URI, and without that a sqlite file in the output folder."""
     experiment: str = "edgewright"
+
+
+class Search(Config):
+    """How far a target with an objective climbs on after a rung has met its budget."""
+
+    trials: Annotated[int, Field(gt=0)] = 12
+    """Rungs it tries at most."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Minutes of training for its rungs after which none is begun; left out, the trials alone are the limit."""
 
 
 class ReleaseConfig(Config):
@@ -37,19 +44,16 @@ class ReleaseConfig(Config):
     model: ModelSpec = ModelSpec()
     metric: str | None = None
     """'top1', 'macro_f1', 'auc', 'mae' or 'module:function'; left out: top1, mae or auc, by the task."""
-    ladder: Annotated[tuple[Rung, ...], Field(min_length=1, validate_default=True)] = STARTER_LADDER  # type: ignore[assignment]
-    """Recipes in the order they are tried; each target stops at the first that meets its budget."""
+    ladder: Ladder = "auto"
+    """Recipes in the order they are tried; each target stops at the first that meets its budget. 'auto' climbs as the field
+    advises: quantize; prune too; distill into a smaller student; combinations last."""
+    search: Search = Search()
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     gate: GateConfig = GateConfig()
     measuring: Measuring = Measuring()
     tracking: Tracking = Tracking()
     output: str = "edgewright-out"
     """Folder for report, release.json and the promoted artifacts."""
-
-    @field_validator("ladder", mode="before")
-    @classmethod
-    def _rungs(cls, value: Any) -> Any:
-        return [parse_rung(rung) for rung in value] if isinstance(value, list | tuple) else value
 
     @field_validator("targets")
     @classmethod
@@ -75,7 +79,7 @@ class ReleaseConfig(Config):
         """The metric asked for, or the task's own."""
         return self.metric or default_metric(self.task)
 
-    def ladder_of(self, target: Target) -> tuple[Rung, ...]:
+    def ladder_of(self, target: Target) -> Ladder:
         """The target's own ladder, or the release's."""
         return target.ladder or self.ladder
 

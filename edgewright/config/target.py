@@ -3,10 +3,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from edgewright.config.base import Config, Name
-from edgewright.config.recipe import Rung, parse_rung
+from edgewright.config.recipe import Ladder
 
 Limit = Annotated[float, Field(gt=0)]
 
@@ -36,19 +36,15 @@ class Target(Config):
     device: str = "local"
     """Name of an installed device, or 'module:Class' of your own."""
     budget: Budget = Budget()
-    ladder: tuple[Rung, ...] | None = None
+    ladder: Ladder | None = None
     """Recipes in the order they are tried, for this target alone; left out, the release's ladder is used."""
-    objective: Literal["size", "latency", "memory"] | None = None
-    """What may be bought with the others when an artifact trades (smaller but slower); left out, the budget decides."""
+    objective: Literal["smallest", "fastest", "least_memory"] | None = None
+    """Climb on after the budget is met, as far as `search` allows, and take the best in this; it may also be bought with the
+    others when an artifact trades (smaller but slower). Left out, the first rung that meets the budget is taken."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the runtime."""
     device_options: dict[str, Any] = Field(default_factory=dict)
     """Options of the device."""
-
-    @field_validator("ladder", mode="before")
-    @classmethod
-    def _rungs(cls, value: Any) -> Any:
-        return [parse_rung(rung) for rung in value] if isinstance(value, list | tuple) else value
 
 
 class Targets(Config):

@@ -2,6 +2,7 @@
 """Dataset: the four splits as stored, with the card that says what they hold and where each sample came from."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from edgewright.bundle import Bundle
 from edgewright.config.data import Preprocessing, SplitName, Task
-from edgewright.data.preprocess import prepare
+from edgewright.data.preprocess import prepare, sample_rank
 from edgewright.measure import Frozen
 
 Array = NDArray[Any]
@@ -58,6 +59,16 @@ class Dataset(Bundle[DataCard]):
     def inputs(self, split: SplitName, layout: str) -> Array:
         """Preprocessed float32 model input in the asked layout, such as 'NCHW'."""
         return prepare(self.stored(split), self.card.preprocessing, layout)
+
+    def sample_in(self, layouts: Mapping[int, str]) -> tuple[int, ...]:
+        """Shape of one preprocessed sample in a framework's layout, no batch.
+
+        Args:
+            layouts: rank of a sample to the framework's layout of a batch.
+        """
+        first = self.stored("train")[:1]
+        layout = layouts[sample_rank(first, self.card.preprocessing)]
+        return tuple(prepare(first, self.card.preprocessing, layout).shape[1:])
 
     @functools.cached_property
     def outputs(self) -> int:

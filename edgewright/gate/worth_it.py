@@ -12,6 +12,7 @@ from edgewright.validation import ValidationFacts
 
 RESIDENT_TOLERANCE = 0.05  # resident memory moves by a few percent from process to process; an arena is exact
 Axis = Literal["size", "latency", "memory"]
+AXIS_OF: dict[str, Axis] = {"smallest": "size", "fastest": "latency", "least_memory": "memory"}
 BUDGET_KEYS: dict[Axis, str] = {"size": "size_bytes", "latency": "latency_p95_ms", "memory": "peak_memory_bytes"}
 
 
@@ -42,14 +43,14 @@ def worth_it(target: Target, facts: ValidationFacts, parent_is_self: bool) -> Fi
 def _trade(target: Target, facts: ValidationFacts, better: list[Compared], worse: list[Compared], told: str) -> Finding:
     gained, lost = (" and ".join(one.axis for one in some) for some in (better, worse))
     traded = f"It trades {lost} for {gained}: {told}"
-    if target.objective in {one.axis for one in better}:
+    if target.objective is not None and AXIS_OF[target.objective] in {one.axis for one in better}:
         reason = f"{traded}. The target's objective is {target.objective}."
         return Finding(rule="worth_it", outcome="pass", reason=reason)
     unlimited = [one.axis for one in worse if not _within_budget(target, facts, one.axis)]
     if not unlimited:
         return Finding(rule="worth_it", outcome="pass", reason=f"{traded}. The target's budget allows that much {lost}.")
     keys = " and ".join(f"budget.{BUDGET_KEYS[axis]}" for axis in unlimited)
-    wanted = " or ".join(one.axis for one in better)
+    wanted = " or ".join(objective for objective, axis in AXIS_OF.items() if axis in {one.axis for one in better})
     reason = (
         f"{traded}. If that is wanted, set objective: {wanted}, or a limit in {keys} that it keeps, on target {target.name!r}."
     )

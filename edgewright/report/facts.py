@@ -33,8 +33,9 @@ class RungFacts(Frozen):
     """One rung of one target's climb: what was tried, what was found, why it was refused."""
 
     recipe: str
-    status: Literal["passed", "refused", "inconclusive", "failed", "skipped"] = Field(
-        description="failed: it could not be made or run; skipped: it was not tried, the reason says why."
+    status: Literal["passed", "refused", "inconclusive", "failed", "skipped", "outdone"] = Field(
+        description="failed: it could not be made or run; skipped: it was not tried, the reason says why; "
+        "outdone: it meets the budget on validation data, and another rung is better in the target's objective."
     )
     reasons: tuple[str, ...] = ()
     screening: tuple[Finding, ...] = Field(default=(), description="Rules on validation data, while climbing.")

@@ -27,6 +27,7 @@ STATES = {
     "failed": ("✕", "failed"),
     "refused": ("✕", "refused"),
     "skipped": ("–", "skipped"),
+    "outdone": ("–", "outdone"),
 }
 
 _FILTERS: tuple[Callable[..., str], ...] = (

@@ -60,7 +60,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "pass without a kind": (TARGETS + "ladder: [{passes: [{samples: 3}]}]\n", ["the key 'kind' is missing"]),
     "empty ladder": (TARGETS + "ladder: []\n", ["ladder: got []; must be a list of at least 1"]),
     "recipe without passes": (TARGETS + "ladder: [{passes: []}]\n", ["ladder.0.passes: got []; must be a list of at least 1"]),
-    "recipe for a ladder": (TARGETS + "ladder: ptq_w8a8\n", ["ladder: got 'ptq_w8a8'; must be a list"]),
+    "recipe for a ladder": (TARGETS + "ladder: ptq_w8a8\n", ["ladder: got 'ptq_w8a8'; must be 'auto', or a list of recipes"]),
     # ---- what does not fit together ----
     "no targets": ("name: x\n", ["targets: is missing"]),
     "no target in the list": ("targets: []\n", ["targets: got []; must be a list of at least 1"]),

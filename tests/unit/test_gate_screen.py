@@ -155,9 +155,9 @@ LARGER = {"size_bytes": taken(20_000)}
         (target(), facts(parent={"size_bytes": taken(40_000)}), "fail", "No better than its float parent"),
         (target(), facts(parent=LARGER), "fail", "No better than its float parent"),
         (target(), facts(ratios=FASTER), "pass", "0.5 times"),
-        (target(), facts(ratios=SLOWER), "fail", "set objective: size, or a limit in budget.latency_p95_ms"),
-        (target("size"), facts(ratios=SLOWER), "pass", "objective is size"),
-        (target("memory"), facts(ratios=SLOWER), "fail", "trades latency for size"),
+        (target(), facts(ratios=SLOWER), "fail", "set objective: smallest, or a limit in budget.latency_p95_ms"),
+        (target("smallest"), facts(ratios=SLOWER), "pass", "objective is smallest"),
+        (target("least_memory"), facts(ratios=SLOWER), "fail", "trades latency for size"),
         (
             target(latency_p95_ms=5.0),
             facts(ratios=SLOWER, latency_p95_ms=latency(3.0, 4.0, 4.5)),
@@ -165,7 +165,7 @@ LARGER = {"size_bytes": taken(20_000)}
             "budget allows that much latency",
         ),
         (target(latency_p95_ms=5.0), facts(ratios=SLOWER, latency_p95_ms=latency(4.0, 4.5, 6.0)), "fail", "latency"),
-        (target(), facts(parent=LARGER, ratios=FASTER), "fail", "set objective: latency, or a limit in budget.size_bytes"),
+        (target(), facts(parent=LARGER, ratios=FASTER), "fail", "set objective: fastest, or a limit in budget.size_bytes"),
         (target(size_bytes=50_000), facts(parent=LARGER, ratios=FASTER), "pass", "allows that much size"),
         (
             target(),
