@@ -7,7 +7,7 @@ Gholami et al., 2021, arXiv:2103.13630, section V). Nothing here measures: the c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edgewright.config.passes import Axis
@@ -42,7 +42,7 @@ class Planned:
     bytes: int
     """Bytes a weight, and with them time and memory: 1 for int8, 2 for what keeps more."""
     never: str = ""
-    """Why it cannot help on any dense runtime; empty where it can."""
+    """Why it is not to be tried at all; empty where it may help."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,16 @@ class Tried:
     missed: frozenset[Axis]
 
 
-def plan(
-    runtime: Runtime, framework: Framework, students: Sequence[tuple[str, dict[str, Any]]]
-) -> tuple[tuple[Planned, ...], tuple[tuple[str, str], ...]]:
-    """Return the rungs that framework and runtime can perform, and (name, reason) of those they cannot.
+def plan(runtime: Runtime, framework: Framework, students: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Planned, ...]:
+    """Return all rungs in their order; those that framework or runtime cannot perform say so in ``never``.
 
     Args:
         runtime: what executes the target's files.
         framework: what performs model passes.
         students: architectures with options, largest first, that the model may be distilled into.
     """
-    able: list[Planned] = []
-    unable: list[tuple[str, str]] = []
-    for planned in _all(runtime.channel_multiple, students):
-        reason = why_not(planned.rung, runtime, framework)
-        if reason is None:
-            able.append(planned)
-        else:
-            unable.append((planned.rung.name, reason))
-    return tuple(able), tuple(unable)
+    rungs = _all(runtime.channel_multiple, students)
+    return tuple(replace(one, never=why_not(one.rung, runtime, framework) or one.never) for one in rungs)
 
 
 def cannot_help(planned: Planned, tried: Sequence[Tried], better_than: Planned | None, axis: Axis | None) -> str | None:

@@ -25,17 +25,13 @@ class Bundle(Generic[FactsT]):
 
     Facts: ClassVar[type[BaseModel]]
 
-    def __init__(self, path: Path, facts: FactsT, files: dict[str, str]) -> None:
-        self.path, self.facts, self.files = path, facts, files
+    def __init__(self, path: Path, facts: FactsT, files: dict[str, str], page: str) -> None:
+        self.path, self.facts, self.files, self._page = path, facts, files, page
 
     @property
     def digest(self) -> str:
-        """The sha256 (hex) of facts and file digests together."""
-        return hashlib.sha256(self._page().encode()).hexdigest()
-
-    def _page(self) -> str:
-        page = {"type": type(self).__name__, "facts": self.facts.model_dump(mode="json"), "files": self.files}
-        return json.dumps(page, indent=1, sort_keys=True)
+        """The sha256 (hex) of the page as it was sealed: what later versions add to the facts does not change it."""
+        return hashlib.sha256(self._page.encode()).hexdigest()
 
     @classmethod
     def seal(cls, path: Path, facts: FactsT) -> Self:
@@ -45,9 +41,10 @@ class Bundle(Generic[FactsT]):
             for file in sorted(path.rglob("*"))
             if file.is_file() and file.name != PAGE
         }
-        bundle = cls(path, facts, files)
-        (path / PAGE).write_text(bundle._page(), encoding="utf-8")
-        return bundle
+        content = {"type": cls.__name__, "facts": facts.model_dump(mode="json"), "files": files}
+        page = json.dumps(content, indent=1, sort_keys=True)
+        (path / PAGE).write_text(page, encoding="utf-8")
+        return cls(path, facts, files, page)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -58,8 +55,9 @@ class Bundle(Generic[FactsT]):
         """
         again = "delete it and run again; what depends on it is made anew"
         try:
-            page: dict[str, Any] = json.loads((path / PAGE).read_text(encoding="utf-8"))
-            facts, files = cls.Facts.model_validate(page["facts"]), dict(page["files"])
+            page = (path / PAGE).read_text(encoding="utf-8")
+            content: dict[str, Any] = json.loads(page)
+            facts, files = cls.Facts.model_validate(content["facts"]), dict(content["files"])
         except (OSError, ValueError, KeyError, ValidationError) as error:
             raise StoreError(f"not a readable {cls.__name__}: {error}", where=str(path), to_do=again) from error
         for name, digest in files.items():
@@ -69,7 +67,7 @@ class Bundle(Generic[FactsT]):
             if not file.is_file() or sha256_of(file) != digest:
                 state = "is missing" if not file.is_file() else "was changed or cut short (its sha256 differs)"
                 raise StoreError(f"{name!r} {state}", where=str(path), to_do=again)
-        return cls(path, facts, files)  # type: ignore[arg-type]
+        return cls(path, facts, files, page)  # type: ignore[arg-type]
 
     def copy_to(self, path: Path) -> Self:
         """Copy the files that belong to the bundle into ``path``, whole or not at all."""
@@ -82,7 +80,7 @@ class Bundle(Generic[FactsT]):
             if path.exists():
                 shutil.rmtree(path)
             staged.rename(path)
-        return type(self)(path, self.facts, self.files)
+        return type(self)(path, self.facts, self.files, self._page)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.digest[:12]}, {len(self.files)} files)"

@@ -21,7 +21,6 @@ class Rungs:
     written: list[Rung] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
     tried: list[Tried] = field(default_factory=list)
-    unable: tuple[tuple[str, str], ...] = ()
     looks: int = 0
     """How often the test data can be looked at, at most: once a rung."""
 
@@ -31,14 +30,12 @@ class Rungs:
         ladder = context.config.ladder_of(target)
         if ladder != "auto":
             return cls(target, written=list(ladder), looks=len(ladder))
-        runtime = create("runtimes", target.runtime)
-        planned, unable = plan(runtime, context.framework, context.students)
-        return cls(target, planned=list(planned), unable=unable, looks=sum(not one.never for one in planned))
+        planned = plan(create("runtimes", target.runtime), context.framework, context.students)
+        return cls(target, planned=list(planned), looks=max(1, sum(not one.never for one in planned)))
 
     def skipped(self, best: RungFacts | None) -> list[RungFacts]:
         """Take the rungs off the ladder that cannot help now, each with its reason; the next one left is to be tried."""
-        left_out = [RungFacts(recipe=name, status="skipped", reasons=(reason,)) for name, reason in self.unable]
-        self.unable = ()
+        left_out = []
         while self.planned and (reason := self._why_not(self.planned[0], best)):
             left_out.append(RungFacts(recipe=self.planned.pop(0).rung.name, status="skipped", reasons=(reason,)))
         return left_out

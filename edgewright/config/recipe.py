@@ -105,7 +105,12 @@ def _no_text(value: Any) -> Any:
     return value
 
 
-_Rungs = Annotated[tuple[Annotated[Rung, BeforeValidator(decode)], ...], Field(min_length=1), AfterValidator(_distinct), BeforeValidator(_no_text)]
+_Rungs = Annotated[
+    tuple[Annotated[Rung, BeforeValidator(decode)], ...],
+    Field(min_length=1),
+    AfterValidator(_distinct),
+    BeforeValidator(_no_text),
+]
 Ladder = Annotated[Annotated[Literal["auto"], Tag("auto")] | Annotated[_Rungs, Tag("rungs")], Discriminator(_is_auto)]
 """Recipes in the order they are tried; 'auto': the order the field advises, worked out for each target while it climbs."""
 

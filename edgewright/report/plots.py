@@ -9,6 +9,7 @@ from edgewright.artifact import CandidateFacts
 from edgewright.measure import Measurement, weakest
 from edgewright.report import svg
 from edgewright.report.facts import ConfusionChange, ReleaseFacts, RungFacts, TargetFacts
+from edgewright.report.pareto import front
 from edgewright.report.shown import measurement, metric_unit, parent
 from edgewright.report.text import quantity
 
@@ -37,6 +38,7 @@ def tradeoff(facts: ReleaseFacts, target: TargetFacts, against: str, name: str) 
     unit_of_metric = metric_unit(facts)
 
     def paint(axes: Any) -> None:
+        _front(axes, facts, [(cost.value, score.value) for _, cost, score in points])
         for rung, cost, score in points:
             _point(axes, cost, score, _short(rung.recipe, 28), _STATUS.get(rung.status, svg.FAIL), filled=True, widest=widest)
         if origin:
@@ -192,6 +194,13 @@ def _point(axes: Any, cost: Measurement, score: Measurement, label: str, colour:
         label, (cost.value, score.value), (-8 if left else 8, 7), ha="right" if left else "left",
         textcoords="offset points", fontsize=9, bbox=_HALO,
     )  # fmt: skip
+
+
+def _front(axes: Any, facts: ReleaseFacts, points: list[tuple[float, float]]) -> None:
+    """Join the rungs that no other beats in both; one alone makes no front."""
+    best = front(points, higher_is_better=facts.higher_is_better)
+    if len(best) > 1:
+        axes.plot(*zip(*(points[index] for index in best), strict=True), color=svg.ARTIFACT, linewidth=1.2, zorder=0)
 
 
 def _edge(line: Any, facts: ReleaseFacts, target: TargetFacts, float_value: float) -> None:

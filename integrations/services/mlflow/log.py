@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgewright.artifact import PassFacts
 from edgewright.measure import Measurement
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 
@@ -61,12 +62,27 @@ def rung_log(target: TargetFacts, rung: RungFacts) -> RunLog:
     log = RunLog(params={"target": target.name, "runtime": target.runtime, "device": target.device, "recipe": rung.recipe})
     log.params |= flat(target.budget, "budget")
     log.tags |= {"edgewright.verdict": rung.status, "edgewright.reasons": "\n".join(rung.reasons)}
+    if rung.candidate is not None:
+        log.metrics.append(("parameters", rung.candidate.parameters, 0))
+        for step in rung.candidate.passes:
+            log.params |= flat(step.options, f"pass.{step.name}")
+            log.metrics += [(f"pass.{step.name}.{name}", value, 0) for name, value in _after(step).items()]
+            for epoch in step.history:
+                values = epoch.model_dump(exclude={"epoch"})
+                log.metrics += [(f"pass.{step.name}.{name}", value, epoch.epoch) for name, value in values.items()]
     for prefix, run in (("", rung.validation), ("test.", rung.test)):
         if run is not None:
             log.add(prefix, run.measurements)
             log.add(f"{prefix}ratio.", run.ratios)
             log.tags |= flat(run.device.model_dump(), "device")
     return log
+
+
+def _after(step: PassFacts) -> dict[str, float]:
+    """What a pass on the model came to, by the names of PassFacts; what nobody took is absent."""
+    taken = {"parameters": step.parameters[1], "macs": step.macs[1], "score": step.score[1], "zeros": step.zeros}
+    optional = {"agreement": step.agreement, "achieved": step.achieved}
+    return taken | {name: value for name, value in optional.items() if value is not None}
 
 
 def write(client: "MlflowClient", run_id: str, log: RunLog) -> None:
