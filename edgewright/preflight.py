@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be known before anything is trained: names, toolkits, options; and with the data, that model and passes fit."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from edgewright.artifact import Candidate
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
 from edgewright.data.calibration import check_calibration
 from edgewright.data.dataset import Dataset
-from edgewright.errors import ConfigError, EdgewrightError
+from edgewright.errors import ConfigError, EdgewrightError, ExportError
+from edgewright.export import export_model
 from edgewright.framework import Framework
 from edgewright.ladder import why_not
 from edgewright.metrics import metric
@@ -49,6 +52,35 @@ def check_recipes(config: ReleaseConfig, dataset: Dataset) -> tuple[int, ...]:
             if framework.supports(step.kind):
                 framework.check_pass(step, config.model, config.task, sample, dataset.outputs)
     return sample
+
+
+def check_exports(config: ReleaseConfig, dataset: Dataset, folder: Path) -> list[str]:
+    """Export the model with its starting weights for every target, so that an operator that is not supported shows now.
+
+    Args:
+        config: the release.
+        dataset: gives the shape of samples and outputs.
+        folder: empty, to write into.
+
+    Returns:
+        Names of the runtimes that took it.
+
+    Raises:
+        ExportError: a runtime refused the model; operator or layer are named where they are known.
+    """
+    framework: Framework = create("frameworks", config.model.framework)
+    spec = config.model.model_copy(update={"training": None})
+    weights = folder / "untrained"
+    weights.mkdir()
+    facts = framework.train(spec, dataset, config.seed, config.metric_name, weights, folder / "checkpoints")
+    candidate = Candidate.seal(weights, facts)
+    for target in {(one.runtime, str(one.options)): one for one in config.targets}.values():
+        try:
+            export_model(candidate, dataset, target.runtime, target.options, folder / f"for-{target.name}")
+        except ExportError as error:
+            where = f"model.architecture: {config.model.architecture}, for target {target.name} ({target.runtime})"
+            raise ExportError(error.what, where=where, to_do=error.to_do) from error
+    return sorted({target.runtime for target in config.targets})
 
 
 def _check_target(config: ReleaseConfig, target: Target, framework: Framework, where: str) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def check(config: Path) -> None:
     """Say whether a release can run, without training.
 
-    Checks the configuration, that all it names is installed, the data and its rules, and that the model fits the data.
+    Checks the configuration, that all it names is installed, the data and its rules, that model and passes fit the data,
+    and that every target's runtime takes the model.
     """
     from edgewright.config.load import load_config
     from edgewright.data.load import load_dataset
@@ -37,6 +38,7 @@ def check(config: Path) -> None:
         _fine(f"data: {counts}; samples of {dataset.card.sample_shape}, {dataset.card.sample_dtype}")
         _check_rules(release, dataset)
         _check_model(release, dataset)
+        _check_exports(release, dataset, Path(folder))
     click.echo(f"next: edgewright run {config}")
 
 
@@ -58,6 +60,15 @@ def _check_model(release: "ReleaseConfig", dataset: "Dataset") -> None:
     with stage("Building the model, and what its passes need"):
         sample = check_recipes(release, dataset)
     _fine(f"model: {release.model.architecture} takes {sample} and answers the labels")
+
+
+def _check_exports(release: "ReleaseConfig", dataset: "Dataset", folder: Path) -> None:
+    from edgewright.preflight import check_exports
+    from edgewright.progress import stage
+
+    with stage("Exporting the untrained model"):
+        runtimes = check_exports(release, dataset, folder)
+    _fine(f"export: {', '.join(runtimes)} took the untrained model")
 
 
 def _counted(count: int, noun: str) -> str:

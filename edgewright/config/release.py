@@ -55,6 +55,13 @@ class ReleaseConfig(Config):
     output: str = "edgewright-out"
     """Folder for report, release.json and the promoted artifacts."""
 
+    @field_validator("model")
+    @classmethod
+    def _weights_or_training(cls, model: ModelSpec) -> ModelSpec:
+        if model.training is None and model.weights is None:
+            raise ValueError("'training: null' needs 'weights': there is nothing to release otherwise")
+        return model
+
     @field_validator("targets")
     @classmethod
     def _distinct(cls, targets: tuple[Target, ...]) -> tuple[Target, ...]:

@@ -20,7 +20,7 @@ parameters:
   config:
     name: digits
     data: {source: digits, preprocessing: {scale: 0.0625}}
-    model: {architecture: mlp, options: {hidden: [16]}}
+    model: {architecture: mlp, options: {hidden: []}}
     measuring: {invocations: 30, processes: 2}
     targets: [{name: a, runtime: 'null', device: 'null'}]
 """
@@ -69,8 +69,8 @@ def test_check_says_what_it_found(config: Path) -> None:
         ("source: digits", "source: nowhere.csv", "nowhere.csv"),
         ("preprocessing: {scale: 0.0625}", "checks: {value_range: [0, 1]}", "the data breaks 1 rule"),
         ("architecture: mlp", "architecture: mpl", "did you mean 'mlp'"),
-        ("options: {hidden: [16]}", "options: {hiden: [16]}", "hiden"),
-        ("options: {hidden: [16]}", "weights: nowhere.pt", "nowhere.pt"),
+        ("options: {hidden: []}", "options: {hiden: []}", "hiden"),
+        ("options: {hidden: []}", "weights: nowhere.pt", "nowhere.pt"),
     ],
 )
 def test_check_finds_what_would_fail_later(config: Path, old: str, new: str, said: str) -> None:
