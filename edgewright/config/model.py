@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """ModelSpec: which model, from which weights, trained how."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from edgewright.config.base import Config
 
@@ -24,6 +24,17 @@ class Schedule(Config):
     """Step: factor of each fall."""
 
 
+class Augmentation(Config):
+    """Chance changes of each training batch, in preprocessed units; calibration, validation and test are left as they are."""
+
+    flip: bool = False
+    """Images: left to right, half of the time."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Images: up to so many pixels along both axes; series: time steps. What is left empty is zero."""
+    noise: NonNegative = 0.0
+    """Standard deviation of normal noise added to every value."""
+
+
 class Training(Config):
     """How the weights are found."""
 
@@ -40,6 +51,8 @@ class Training(Config):
     """Weight decay of the optimizer (decoupled in AdamW)."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Classification only."""
+    augmentation: Augmentation = Augmentation()
+    """What makes every epoch's samples a little different."""
     early_stopping: PositiveInt | None = None
     """Epochs without a better validation score before training stops; the best epoch's weights are kept in any case."""
     deterministic: bool = False
@@ -52,7 +65,7 @@ class ModelSpec(Config):
     framework: str = "pytorch"
     """Name of an installed framework integration."""
     architecture: str = "resnet8"
-    """A shipped model ('resnet8', 'ds_cnn', 'mlp', 'cnn1d') or 'module:function' returning a model."""
+    """A shipped model ('resnet8', 'resnet20', 'ds_cnn', 'mlp', 'cnn1d') or 'module:function' returning a model."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the architecture, such as {width: 16, dropout: 0.1}."""
     weights: str | None = None
@@ -61,9 +74,3 @@ class ModelSpec(Config):
     """Your written consent to unpickle 'weights', which can run any code. Without it only plain tensors are read."""
     training: Training | None = Training()
     """null: no training at all, 'weights' are used as they are."""
-
-    @model_validator(mode="after")
-    def _weights_or_training(self) -> Self:
-        if self.training is None and self.weights is None:
-            raise ValueError("'training: null' needs 'weights': there is nothing to release otherwise")
-        return self

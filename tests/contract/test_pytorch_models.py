@@ -62,6 +62,7 @@ def test_the_list_of_architectures_is_what_is_shipped() -> None:
     ("architecture", "samples"),
     [
         ("resnet8", [(1, 8, 8), (3, 32, 32), (3, 96, 64), (1, 2, 2), (3, 5, 7)]),
+        ("resnet20", [(1, 28, 28), (3, 32, 32), (3, 5, 7), (1, 2, 2)]),
         ("ds_cnn", [(1, 8, 8), (1, 49, 10), (3, 32, 32), (1, 2, 2)]),
         ("cnn1d", [(3, 128), (6, 5), (1, 2)]),
         ("mlp", [(12,), (1, 8, 8), (3, 20)]),
@@ -72,7 +73,10 @@ def test_a_shipped_model_takes_samples_of_many_sizes(architecture: str, samples:
         PyTorch().check(spec(architecture, options={"dropout": 0.1}), "classification", sample, 7)
 
 
-@pytest.mark.parametrize(("architecture", "sample"), [("resnet8", (1, 8, 8)), ("ds_cnn", (1, 8, 8)), ("cnn1d", (3, 16))])
+@pytest.mark.parametrize(
+    ("architecture", "sample"),
+    [("resnet8", (1, 8, 8)), ("resnet20", (1, 8, 8)), ("ds_cnn", (1, 8, 8)), ("cnn1d", (3, 16))],
+)
 def test_feature_maps_never_fall_below_two(architecture: str, sample: tuple[int, ...]) -> None:
     sizes = []
     model = build(spec(architecture), sample, 3).eval()
@@ -86,6 +90,15 @@ def test_feature_maps_never_fall_below_two(architecture: str, sample: tuple[int,
 def test_the_default_model_stays_small() -> None:
     parameters = sum(weight.numel() for weight in build(spec("resnet8"), (3, 32, 32), 10).parameters())
     assert parameters < 80_000
+
+
+def test_resnet20_has_the_layers_of_its_paper() -> None:
+    model = build(spec("resnet20"), (1, 28, 28), 10)
+    weighted = [layer for name, layer in model.named_modules() if "shortcut" not in name]
+    assert sum(isinstance(layer, torch.nn.Conv2d | torch.nn.Linear) for layer in weighted) == 20
+    assert sum(weight.numel() for weight in model.parameters()) == 272_186
+    sizes = [model[: 2 + blocks](torch.zeros(2, 1, 28, 28)).shape[1:] for blocks in (3, 6, 9)]
+    assert sizes == [(16, 28, 28), (32, 14, 14), (64, 7, 7)]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgewright.artifact import Candidate, CandidateFacts
 from edgewright.config.data import Task
@@ -12,6 +12,9 @@ from edgewright.config.model import ModelSpec
 from edgewright.config.model_passes import Cluster, Decompose, Distill, Prune, QatW8A8, Sparsify
 from edgewright.data.dataset import Dataset
 from edgewright.framework import Array, Framework, ModelPass, ModelPassRequest
+
+if TYPE_CHECKING:  # `_later` imports these by name; digests of the code behind a step follow the imports that are written down
+    from edgewright.integrations.frameworks.pytorch.passes import cluster, decompose, distill, prune, qat, sparsify  # noqa: F401
 
 
 class PyTorch(Framework):
@@ -21,7 +24,7 @@ class PyTorch(Framework):
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "torch_pruning", "torchao", "tensorly")
     install: ClassVar[str] = "pip install 'edgewright[torch]'"
     layouts: ClassVar[Mapping[int, str]] = {3: "NCHW", 2: "NCL", 1: "NF"}
-    architectures: ClassVar[tuple[str, ...]] = ("resnet8", "ds_cnn", "mlp", "cnn1d")
+    architectures: ClassVar[tuple[str, ...]] = ("resnet8", "resnet20", "ds_cnn", "mlp", "cnn1d")
 
     @property
     def passes(self) -> Mapping[type[Any], ModelPass]:
@@ -46,10 +49,40 @@ class PyTorch(Framework):
 
         Raises:
             ModelError: it does not build, does not take the sample, or its output does not fit the labels.
+            ConfigError: such samples cannot be augmented as asked.
         """
+        from edgewright.integrations.frameworks.pytorch.augment import check_augmentation
         from edgewright.integrations.frameworks.pytorch.build import starting_model
 
+        if spec.training is not None:
+            check_augmentation(spec.training.augmentation, sample)
         starting_model(spec, task, sample, outputs)
+
+    def check_pass(self, step: Any, spec: ModelSpec, task: Task, sample: tuple[int, ...], outputs: int) -> None:
+        """Make sure, without training, that a pass can be performed: a student builds and fits, and so does its teacher.
+
+        Raises:
+            ModelError: it cannot be performed on this model, or with this data.
+            ConfigError: the student's samples cannot be augmented as asked.
+        """
+        if isinstance(step, Distill):
+            from edgewright.integrations.frameworks.pytorch.passes.students import check_distill
+
+            check_distill(step, spec, task, sample, outputs)
+        if isinstance(step, QatW8A8):
+            from edgewright.integrations.frameworks.pytorch.passes.qat import check_qat
+
+            check_qat(step, spec, task, sample, outputs)
+
+    def students(self, spec: ModelSpec, sample: tuple[int, ...], outputs: int) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Return up to three smaller models to distill into, largest first: narrower ones, or else shipped ones.
+
+        Raises:
+            ModelError: the model itself does not build, or does not take the sample.
+        """
+        from edgewright.integrations.frameworks.pytorch.passes.students import students
+
+        return students(spec, sample, outputs)
 
     def train(self, spec: ModelSpec, data: Dataset, seed: int, metric: str, out: Path, checkpoints: Path) -> CandidateFacts:
         """Train the model, or only load its weights, and write the best epoch's as ``weights.safetensors``.
@@ -64,11 +97,15 @@ class PyTorch(Framework):
         return train(spec, data, seed, metric, out, checkpoints)
 
     def load(self, candidate: Candidate) -> Any:
-        """Return the candidate's ``nn.Module`` in inference mode.
+        """Return the candidate's ``nn.Module`` in inference mode; one trained with quantization rounds as integer kernels do.
 
         Raises:
             ModelError: the architecture no longer builds, or no longer fits the weights.
         """
+        if candidate.facts.quantized:
+            from edgewright.integrations.frameworks.pytorch.quantized import load_quantized
+
+            return load_quantized(candidate)
         from edgewright.integrations.frameworks.pytorch.passes.common import load_float
 
         return load_float(candidate)

@@ -18,6 +18,7 @@ from edgewright.data.dataset import Dataset
 from edgewright.errors import ModelError
 from edgewright.framework import Array
 from edgewright.integrations.frameworks.pytorch import checkpoints as store
+from edgewright.integrations.frameworks.pytorch.augment import augment, check_augmentation
 from edgewright.integrations.frameworks.pytorch.build import finds_anomalies
 from edgewright.integrations.frameworks.pytorch.objective import (
     Loss,
@@ -97,7 +98,9 @@ def fit(
 
     Raises:
         ModelError: loss or score are not finite.
+        ConfigError: samples of this shape cannot be augmented as asked.
     """
+    check_augmentation(training.augmentation, tuple(data.learn.inputs.shape[1:]))
     run = _Run(model, training, goal, data)
     run.to_end(label, checkpoints, digest)
     model.load_state_dict(run.best)
@@ -146,7 +149,7 @@ class _Run:
             rate = self.training.learning_rate * rate_factor(self.training.schedule, self.training.epochs, at)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            loss = self.goal.objective(self.model, self.learn.inputs[batch], self.learn.targets[batch])
+            loss = self.goal.objective(self.model, *self._augmented(batch))
             if self.training.l1:
                 loss = loss + self.training.l1 * l1_penalty(self.model)
             _must_be_finite(loss.item(), epoch)
@@ -156,6 +159,11 @@ class _Run:
             self.goal.after_step(self.model)
             total += loss.item() * len(batch)
         return total / len(rows), rate
+
+    def _augmented(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        inputs = augment(self.learn.inputs[batch], self.training.augmentation)
+        # What is to be reconstructed is what went in.
+        return inputs, inputs if self.learn.targets is self.learn.inputs else self.learn.targets[batch]
 
     def _judge(self, epoch: int) -> tuple[float, float]:
         self.goal.mode(self.model, False)

@@ -31,6 +31,22 @@ def resnet8(sample: Shape, outputs: int, width: int = 16, dropout: float = 0.0) 
     return nn.Sequential(*layers, *_head(4 * width, outputs, dropout))
 
 
+def resnet20(sample: Shape, outputs: int, width: int = 16, dropout: float = 0.0) -> nn.Module:
+    """Return the residual network of 20 layers for small images (C, H, W): three stages of three blocks each.
+
+    The CIFAR model of He et al., 2016 (arXiv:1512.03385, section 4.2), with a 1 x 1 convolution in the two shortcuts
+    that change shape; strides shrink with the image, so that no feature map falls below 2 x 2.
+    """
+    channels, size = _image("resnet20", sample)
+    layers: list[nn.Module] = [_conv(channels, width), nn.ReLU()]
+    widths = [width] * 4 + [2 * width] * 3 + [4 * width] * 3
+    for narrow, wide in pairwise(widths):
+        stride = _stride(size) if wide > narrow else 1
+        size = -(-size // stride)
+        layers.append(Residual(narrow, wide, stride))
+    return nn.Sequential(*layers, *_head(4 * width, outputs, dropout))
+
+
 def ds_cnn(sample: Shape, outputs: int, width: int = 32, blocks: int = 4, dropout: float = 0.0) -> nn.Module:
     """Return a depthwise-separable network for images or spectrograms (C, H, W).
 
@@ -83,7 +99,13 @@ def mlp(
     return nn.Sequential(nn.Flatten(), *_dense(widths, dropout), nn.Linear(widths[-1], size), nn.Unflatten(1, sample))
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"resnet8": resnet8, "ds_cnn": ds_cnn, "mlp": mlp, "cnn1d": cnn1d}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "resnet8": resnet8,
+    "resnet20": resnet20,
+    "ds_cnn": ds_cnn,
+    "mlp": mlp,
+    "cnn1d": cnn1d,
+}
 
 
 class Residual(nn.Module):

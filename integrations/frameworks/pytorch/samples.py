@@ -10,8 +10,7 @@ from torch import Tensor
 
 from edgewright.config.data import SplitName
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import channels_first
-from edgewright.errors import ConfigError
+from edgewright.data.preprocess import sample_rank
 from edgewright.framework import Array
 
 LAYOUTS: Mapping[int, str] = {3: "NCHW", 2: "NCL", 1: "NF"}
@@ -24,12 +23,7 @@ def layout_of(data: Dataset) -> str:
     Raises:
         ConfigError: the layout of stored samples is not known.
     """
-    stored = data.card.preprocessing.layout
-    if stored is None:
-        raise ConfigError(
-            "the layout of stored samples is not known", where="data.preprocessing.layout", to_do="name it, such as HWC"
-        )
-    return LAYOUTS[channels_first(data.stored("train")[:1], stored).ndim - 1]
+    return LAYOUTS[sample_rank(data.stored("train"), data.card.preprocessing)]
 
 
 @dataclass(frozen=True)
