@@ -10,7 +10,7 @@ from edgewright.config.load import load_config
 from edgewright.preflight import preflight
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted([*(ROOT / "recipes").glob("*.yaml"), *(ROOT / "examples").rglob("release.yaml")])
+FILES = sorted([*(ROOT / "recipes").rglob("*.yaml"), *(ROOT / "examples").rglob("release.yaml")])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
@@ -19,5 +19,6 @@ def test_recipe_loads_and_names_what_is_installed(file: Path) -> None:
 
 
 def test_every_recipe_is_in_the_table() -> None:
-    listed = re.findall(r"^\| `([\w-]+\.yaml)`", (ROOT / "recipes" / "README.md").read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(file.name for file in (ROOT / "recipes").glob("*.yaml"))
+    recipes = ROOT / "recipes"
+    listed = re.findall(r"^\| `([\w./-]+\.yaml)`", (recipes / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(str(file.relative_to(recipes)) for file in recipes.rglob("*.yaml"))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last rung of every ready ladder is made for real, with one epoch: model passes, export, file pass."""
+
+from pathlib import Path
+
+import pytest
+
+from edgewright.artifact import Candidate
+from edgewright.config import ReleaseConfig
+from edgewright.config.load import load_config
+from edgewright.config.recipe import Rung
+from edgewright.data.dataset import Dataset
+from edgewright.data.load import load_dataset
+from edgewright.export import apply_pass, export_model
+from edgewright.framework import ModelPassRequest
+from edgewright.ladder import needs_target
+from edgewright.latency import latency_ratio
+from edgewright.plugins import create
+
+LADDERS = sorted((Path(__file__).parents[2] / "recipes" / "ladders").glob("*.yaml"))
+SEED, METRIC = 0, "top1"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    release = load_config(LADDERS[0])
+    return load_dataset(release.data, release.task, SEED, tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def baseline(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    out = tmp_path_factory.mktemp("baseline")
+    spec = load_config(LADDERS[0]).model
+    assert spec.training is not None
+    short = spec.model_copy(update={"training": spec.training.model_copy(update={"epochs": 1})})
+    return Candidate.seal(out, create("frameworks", "pytorch").train(short, data, SEED, METRIC, out, out / "checkpoints"))
+
+
+def last_rung(release: ReleaseConfig) -> Rung:
+    ladder = release.ladder_of(release.targets[0])
+    return Rung.of("ptq_w8a8") if ladder == "auto" else ladder[-1]
+
+
+@pytest.mark.parametrize("file", LADDERS, ids=lambda file: file.stem)
+def test_the_last_rung_of_a_ready_ladder_can_be_made(file: Path, data: Dataset, baseline: Candidate, tmp_path: Path) -> None:
+    release = load_config(file)
+    target, rung, candidate = release.targets[0], last_rung(release), baseline
+    for number, step in enumerate(rung.model_passes):
+        out = tmp_path / f"{number}"
+        out.mkdir()
+        measured = None
+        if needs_target(step):
+            measured = latency_ratio(target, release.measuring, candidate, data)
+        short = step.model_copy(update={"epochs": 1})
+        request = ModelPassRequest(candidate, baseline, data, short, METRIC, SEED, out, out / "checkpoints", measured)
+        candidate = Candidate.seal(out, create("frameworks", "pytorch").passes[type(step)](request))
+    artifact = export_model(candidate, data, target.runtime, {}, tmp_path / "exported")
+    if rung.file_passes:
+        artifact = apply_pass(artifact, data, target.runtime, rung, tmp_path / "converted")
+    assert artifact.facts.recipe == "-".join(step.name for step in rung.passes)
+    assert artifact.facts.size_bytes > 0
