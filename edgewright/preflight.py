@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from edgewright.artifact import Candidate
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
+from edgewright.config.model_passes import SELF, Distill
 from edgewright.data.calibration import check_calibration
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, EdgewrightError, ExportError
@@ -47,10 +48,13 @@ def check_recipes(config: ReleaseConfig, dataset: Dataset) -> tuple[int, ...]:
     framework.check(config.model, config.task, sample, dataset.outputs)
     ladders = [ladder for target in config.targets if (ladder := config.ladder_of(target)) != "auto"]
     for rung in {rung.name: rung for ladder in ladders for rung in ladder}.values():
+        spec = config.model
         for step in rung.passes:
             check_calibration(step, dataset.card.counts["calibration"])
             if framework.supports(step.kind):
-                framework.check_pass(step, config.model, config.task, sample, dataset.outputs)
+                framework.check_pass(step, spec, config.task, sample, dataset.outputs)
+            if isinstance(step, Distill) and step.student != SELF:  # what comes after it works on the student
+                spec = spec.model_copy(update={"architecture": step.student, "options": step.options, "weights": None})
     return sample
 
 

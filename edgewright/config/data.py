@@ -13,22 +13,96 @@ SPLITS: tuple[SplitName, ...] = ("train", "calibration", "validation", "test")
 #: Axes of one stored sample. H, W: image; C: channels; L: time; F: features.
 SampleLayout = Literal["HW", "HWC", "CHW", "L", "LC", "CL", "F"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Spectral(Config):
+    """What log-mel and MFCC front ends share: frames under a Hann window, their power spectrum, mel bands, logarithm."""
+
+    sample_rate: Annotated[int, Field(gt=0)]
+    """Of the stored waveform, in Hz."""
+    frame_ms: Positive = 40.0
+    """Length of a frame."""
+    hop_ms: Positive = 20.0
+    """From the start of one frame to the start of the next."""
+    bands: Annotated[int, Field(gt=0)] = 40
+    """Mel bands, equally wide on the HTK mel scale."""
+    low_frequency: Annotated[float, Field(ge=0)] = 20.0
+    """Lower edge of the first band, in Hz."""
+    high_frequency: Positive | None = None
+    """Upper edge of the last band, in Hz; left out, half the sample rate."""
+
+    @property
+    def frame(self) -> int:
+        """Samples of a frame."""
+        return round(self.sample_rate * self.frame_ms / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples from the start of one frame to the start of the next."""
+        return round(self.sample_rate * self.hop_ms / 1000)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self.model_fields_set.add("kind")  # configurations travel without what was not set
+        nyquist, high = self.sample_rate / 2, self.high_frequency
+        if high is not None and high > nyquist:
+            raise ValueError(f"high_frequency {high:g} is above half the sample rate, {nyquist:g}")
+        if self.low_frequency >= (high or nyquist):
+            raise ValueError(f"low_frequency {self.low_frequency:g} is not below high_frequency, {high or nyquist:g}")
+        if self.frame < 2 or self.hop < 1:
+            raise ValueError(
+                f"frame_ms and hop_ms give {self.frame} and {self.hop} samples at {self.sample_rate} Hz: raise them"
+            )
+        return self
+
+
+class LogMel(_Spectral):
+    """Log-mel spectrogram: the waveform becomes an image of one channel, (frames, bands)."""
+
+    kind: Literal["log_mel"] = "log_mel"
+
+
+class MFCC(_Spectral):
+    """Mel-frequency cepstral coefficients: the waveform becomes an image of one channel, (frames, coefficients)."""
+
+    kind: Literal["mfcc"] = "mfcc"
+    coefficients: Annotated[int, Field(gt=0)] = 10
+    """The first so many of the orthonormal DCT-II over the bands; 10 of 40 as in Zhang et al., 2017 (arXiv:1711.07128)."""
+
+    @model_validator(mode="after")
+    def _no_more_than_bands(self) -> Self:
+        if self.coefficients > self.bands:
+            raise ValueError(f"{self.coefficients} coefficients cannot be taken of {self.bands} bands")
+        return self
+
+
+FrontEnd = Annotated[LogMel | MFCC, Field(discriminator="kind")]
 
 
 class Preprocessing(Config):
     """What turns a stored sample into the model's input: `(sample * scale - mean) / std`, then the layout.
 
-    It is declared once and travels in the ArtifactManifest, so that device and host agree.
+    A front end stands between scale and mean. It is declared once and travels in the ArtifactManifest, so that device
+    and host agree.
     """
 
     scale: float = 1.0
     """Multiplies every stored value first: 0.00392 turns bytes into 0..1."""
     mean: tuple[float, ...] = (0.0,)
-    """Subtracted after scaling: one number, or one a channel or feature."""
-    std: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
-    """Divides after the mean: one number, or one a channel or feature."""
+    """Subtracted after scaling: one number, or one a channel or feature (behind a front end: one a band or coefficient)."""
+    std: tuple[Positive, ...] = (1.0,)
+    """Divides after the mean: one number, or one a channel or feature (behind a front end: one a band or coefficient)."""
     layout: SampleLayout | None = None
-    """Axes of a stored sample; left out, it is taken from the sample's shape."""
+    """Axes of a stored sample; left out, it is taken from the sample's shape (and the front end)."""
+    front_end: FrontEnd | None = None
+    """For waveforms (layout L): 'kind: log_mel' or 'kind: mfcc' makes an image of one channel, (frames, bands), of each."""
+
+    @model_validator(mode="after")
+    def _front_end_takes_waveforms(self) -> Self:
+        if self.front_end is not None and self.layout not in (None, "L"):
+            raise ValueError(f"front_end takes waveforms (layout: L); layout is {self.layout}")
+        return self
 
 
 class Splits(Config):
@@ -45,11 +119,12 @@ class Splits(Config):
 
     @model_validator(mode="after")
     def _sum(self) -> Self:
-        fractions = [value for value in (self.train, self.calibration, self.validation, self.test) if isinstance(value, float)]
-        if len(fractions) == 4 and abs(sum(fractions) - 1) > 1e-6:
-            raise ValueError(f"the four fractions must add up to 1, they add up to {sum(fractions):g}")
-        if sum(fractions) > 1 + 1e-6:
-            raise ValueError(f"the fractions must not exceed 1, they add up to {sum(fractions):g}")
+        # what is left out may turn out to have samples of its own in the source: only what is written counts here
+        written = [value for name in self.model_fields_set if isinstance(value := getattr(self, name), float)]
+        if len(written) == 4 and abs(sum(written) - 1) > 1e-6:
+            raise ValueError(f"the four fractions must add up to 1, they add up to {sum(written):g}")
+        if sum(written) > 1 + 1e-6:
+            raise ValueError(f"the fractions must not exceed 1, they add up to {sum(written):g}")
         return self
 
 

@@ -56,20 +56,26 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 
 
 def _sections(model: type[BaseModel], path: str) -> list[tuple[str, type[BaseModel]]]:
-    """The model and all that stand below it, each with the path of its key; lists are written `targets[]`."""
+    """The model and all that stand below it, each with the path of its key; lists are written `targets[]`.
+
+    Where one of several kinds may stand, each has its kind behind the path.
+    """
     found = [(path, model)]
     for name, info in model.model_fields.items():
-        inner = _model(info.annotation)
-        if inner is not None and not (path and inner is Rung):
-            many = get_origin(_bare(info.annotation)) is tuple
-            found += _sections(inner, f"{path}.{name}".lstrip(".") + ("[]" if many else ""))
+        inner = _models(info.annotation)
+        many = get_origin(_bare(info.annotation)) is tuple
+        below = f"{path}.{name}".lstrip(".") + ("[]" if many else "")
+        for one in inner:
+            if not (path and one is Rung):
+                kind = f", kind: {one.model_fields['kind'].default}" if len(inner) > 1 else ""
+                found += _sections(one, below + kind)
     return found
 
 
-def _model(annotation: Any) -> type[BaseModel] | None:
+def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and get_origin(annotation) is None:
-        return annotation if issubclass(annotation, BaseModel) and annotation not in PASSES.values() else None
-    return next((model for part in get_args(annotation) if (model := _model(part)) is not None), None)
+        return [annotation] if issubclass(annotation, BaseModel) and annotation not in PASSES.values() else []
+    return [model for part in get_args(annotation) for model in _models(part)]
 
 
 def _bare(annotation: Any) -> Any:

@@ -160,7 +160,7 @@ def _split(
 
 
 def _with_layout(preprocessing: Preprocessing, sample: tuple[int, ...]) -> Preprocessing:
-    layout = preprocessing.layout or guess_layout(sample)
+    layout = preprocessing.layout or ("L" if preprocessing.front_end is not None else guess_layout(sample))
     axes = len(layout) if layout else None
     if axes != len(sample):
         valid = {1: "F or L", 2: "HW, LC or CL", 3: "HWC or CHW"}.get(len(sample))

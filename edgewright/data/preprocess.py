@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.config.data import Preprocessing, SampleLayout
+from edgewright.data.front_end import features
 from edgewright.errors import ConfigError
 
 Array = NDArray[Any]
@@ -20,24 +21,47 @@ _CHANNELS_FIRST: dict[SampleLayout, str] = {
     "CL": "CL",
     "F": "F",
 }
+#: axes of what a front end makes: one channel, frames down, bands across
+_FRONT_END = "CHW"
 
 
 def prepare(stored: Array, preprocessing: Preprocessing, layout: str) -> Array:
     """Turn stored samples (N, …) into float32 model input: `(stored * scale - mean) / std`, in ``layout`` (such as 'NHWC').
 
+    With a front end: `(front_end(stored * scale) - mean) / std`, an image of one channel.
+
     Raises:
-        ConfigError: preprocessing has no layout yet, or mean and std do not fit the channels.
+        ConfigError: preprocessing has no layout yet, mean and std do not fit the channels, or the front end the samples.
     """
+    have = _layout(preprocessing)
+    axes, varying = _CHANNELS_FIRST[have], 1
+    first = channels_first(stored, have).astype(np.float32)
+    first *= np.float32(preprocessing.scale)  # in place: no array of the batch's size is made on the way
+    if preprocessing.front_end is not None:
+        first = features(first[:, 0], preprocessing.front_end)[:, None]
+        axes, varying = _FRONT_END, 3
+    mean, std = (_along(varying, name, getattr(preprocessing, name), first) for name in ("mean", "std"))
+    first -= mean
+    first /= std
+    return to_layout(first, "N" + axes, layout)
+
+
+def sample_rank(stored: Array, preprocessing: Preprocessing) -> int:
+    """Axes of one preprocessed sample, no batch: 3 for an image, 2 for a series, 1 for features.
+
+    Raises:
+        ConfigError: preprocessing has no layout yet.
+    """
+    have = _layout(preprocessing)
+    return len(_FRONT_END) if preprocessing.front_end is not None else channels_first(stored[:1], have).ndim - 1
+
+
+def _layout(preprocessing: Preprocessing) -> SampleLayout:
     if preprocessing.layout is None:
         raise ConfigError(
             "the layout of stored samples is not known", where="data.preprocessing.layout", to_do="name it, such as HWC"
         )
-    first = channels_first(stored, preprocessing.layout).astype(np.float32)
-    mean, std = (_per_channel(name, getattr(preprocessing, name), first) for name in ("mean", "std"))
-    first *= np.float32(preprocessing.scale)  # in place: no array of the batch's size is made on the way
-    first -= mean
-    first /= std
-    return to_layout(first, "N" + _CHANNELS_FIRST[preprocessing.layout], layout)
+    return preprocessing.layout
 
 
 def channels_first(stored: Array, layout: SampleLayout) -> Array:
@@ -75,11 +99,12 @@ def guess_layout(sample: tuple[int, ...]) -> SampleLayout | None:
     return None
 
 
-def _per_channel(name: str, values: tuple[float, ...], first: Array) -> Array:
-    if len(values) not in (1, first.shape[1]):
+def _along(axis: int, name: str, values: tuple[float, ...], first: Array) -> Array:
+    what, count = ("channel" if axis == 1 else "band"), first.shape[axis]
+    if len(values) not in (1, count):
         raise ConfigError(
-            f"{name} has {len(values)} numbers, the data has {first.shape[1]} channel{'s' if first.shape[1] > 1 else ''}",
+            f"{name} has {len(values)} numbers, the data has {count} {what}{'s' if count > 1 else ''}",
             where=f"data.preprocessing.{name}",
-            to_do="give one number, or one a channel",
+            to_do=f"give one number, or one a {what}",
         )
-    return np.asarray(values, np.float32).reshape(1, -1, *[1] * (first.ndim - 2))
+    return np.asarray(values, np.float32).reshape([-1 if at == axis else 1 for at in range(first.ndim)])

@@ -46,10 +46,17 @@ def shares_of(splits: Splits, drawn: list[SplitName]) -> dict[SplitName, float]:
     Where train has a source of its own, that is the pool: the others take their fractions of it, train keeps the rest.
 
     Raises:
-        DataError: nothing is left for train.
+        DataError: nothing is left for train, or the four fractions do not add up to 1.
     """
     asked = {split: getattr(splits, split) for split in drawn}
     fractions: dict[SplitName, float] = {split: value for split, value in asked.items() if isinstance(value, float)}
+    if len(fractions) == len(SPLITS) and abs(sum(fractions.values()) - 1) > 1e-6:
+        raise DataError(
+            f"the four fractions add up to {sum(fractions.values()):g}: "
+            + ", ".join(f"{split} {value:g}" for split, value in fractions.items()),
+            where="data.splits",
+            to_do="write all four, so that they add up to 1",
+        )
     if "train" in fractions:
         return {split: value / sum(fractions.values()) for split, value in fractions.items()}
     left = 1 - sum(fractions.values())

@@ -69,7 +69,10 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         "targets: [{name: a, runtime: litert}, {name: a, runtime: litert}]\n",
         ["two targets are called 'a'"],
     ),
-    "fractions beyond one": (TARGETS + "data: {splits: {test: 0.9}}\n", ["must add up to 1, they add up to 1.65"]),
+    "fractions beyond one": (
+        TARGETS + "data: {splits: {train: 0.7, test: 0.9}}\n",
+        ["must not exceed 1, they add up to 1.6"],
+    ),
     "nothing to release": (TARGETS + "model: {training: null}\n", ["'training: null' needs 'weights'"]),
     # ---- not the form of a release.yaml ----
     "empty file": ("", ["release.yaml is empty", "edgewright init"]),

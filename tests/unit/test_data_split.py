@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgewright.config.data import SPLITS, DataSpec, SplitName, Splits
 from edgewright.data.dataset import Dataset
 from edgewright.data.load import load_dataset
-from edgewright.data.split import draw
+from edgewright.data.split import draw, shares_of
 from edgewright.errors import DataError
 
 SHARES: dict[SplitName, float] = {"train": 0.5, "calibration": 0.1, "validation": 0.15, "test": 0.25}
@@ -147,3 +147,15 @@ def test_nothing_left_for_train(tmp_path: Path) -> None:
     splits = Splits(train=str(tmp_path / "own.npz"), calibration=0.3, validation=0.3, test=0.4)
     with pytest.raises(DataError, match="nothing is left for train"):
         load_dataset(DataSpec(splits=splits), "classification", 0, tmp_path / "dataset")
+
+
+def test_fractions_that_do_not_add_up_with_the_defaults_are_refused_once_all_are_drawn() -> None:
+    with pytest.raises(DataError, match=r"add up to 1\.65: train 0\.5, calibration 0\.1, validation 0\.15, test 0\.9"):
+        shares_of(Splits(test=0.9), ["train", "calibration", "validation", "test"])
+
+
+def test_fractions_of_a_source_with_its_own_test_split_need_not_name_it() -> None:
+    splits = Splits(train=0.7, calibration=0.1, validation=0.2)
+    assert shares_of(splits, ["train", "calibration", "validation"]) == pytest.approx(
+        {"train": 0.7, "calibration": 0.1, "validation": 0.2}
+    )

@@ -10,18 +10,13 @@ from pydantic import ValidationError
 from scipy.fft import dct
 from scipy.signal import get_window, stft
 
-from edgewright.artifact import Artifact, Candidate
-from edgewright.config import SPLITS, DataSpec, ModelSpec, Preprocessing, Training
+from edgewright.config import DataSpec, Preprocessing
 from edgewright.config.data import MFCC, FrontEnd, LogMel
 from edgewright.data import front_end as module
-from edgewright.data.dataset import Dataset
 from edgewright.data.front_end import FLOOR, features, mel_filters
 from edgewright.data.load import load_dataset
 from edgewright.data.preprocess import prepare, sample_rank
-from edgewright.device import ProbePlan
 from edgewright.errors import ConfigError, DataError
-from edgewright.export import export_model
-from edgewright.plugins import create
 
 RATE = 8000
 SMALL = LogMel(sample_rate=RATE, frame_ms=32, hop_ms=20, bands=20)
@@ -141,41 +136,3 @@ def test_images_are_no_waveforms(tmp_path: Path) -> None:
     spec = DataSpec(source=str(tmp_path / "images.npz"), preprocessing=Preprocessing(front_end=SMALL))
     with pytest.raises(DataError, match=r"layout L does not fit samples of shape \(8, 8\)"):
         load_dataset(spec, "classification", 0, tmp_path / "data")
-
-
-def spoken(folder: Path) -> Dataset:
-    """Half a second of one of three tones under noise, as int16."""
-    random = np.random.default_rng(0)
-    y = np.arange(240) % 3
-    tones = np.stack([tone(frequency)[0] for frequency in (400, 900, 2000)])
-    x = 0.3 * tones[y] + random.normal(0, 0.1, (240, RATE // 2))
-    np.savez(folder / "tones.npz", x=(x * 32767).round().astype(np.int16), y=y)
-    preprocessing = Preprocessing(scale=1 / 32768, mean=(-2.0,), std=(3.0,), front_end=SMALL)
-    return load_dataset(DataSpec(source=str(folder / "tones.npz"), preprocessing=preprocessing), "classification", 0, folder / "d")
-
-
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Dataset, np.ndarray[Any, Any]]:
-    """A keyword spotter exported for LiteRT, and the float model's own answers on test data."""
-    folder = tmp_path_factory.mktemp("tones")
-    data, framework = spoken(folder), create("frameworks", "pytorch")
-    spec = ModelSpec(architecture="ds_cnn", options={"width": 8, "blocks": 1}, training=Training(epochs=3, learning_rate=0.02))
-    (folder / "weights").mkdir()
-    facts = framework.train(spec, data, 0, "top1", folder / "weights", folder / "checkpoints")
-    candidate = Candidate.seal(folder / "weights", facts)
-    answers = framework.predict(framework.load(candidate), data.inputs("test", "NCHW"))
-    return export_model(candidate, data, "litert", {}, folder / "exported"), data, answers
-
-
-def test_the_device_prepares_raw_waveforms_as_training_did(
-    artifact: tuple[Artifact, Dataset, np.ndarray[Any, Any]],
-) -> None:
-    """The probe gets int16 samples and the manifest, nothing else, and answers as the float model did."""
-    exported, data, answers = artifact
-    assert exported.facts.inputs[0].shape[1:] == (24, 20, 1)
-    device = create("devices", "local")
-    plan = ProbePlan(runtime="litert", outputs=True)
-    _, outputs = device.probe(exported.main_file, exported.facts, np.asarray(data.stored("test")), plan, device.Options())
-    np.testing.assert_allclose(outputs, answers, atol=1e-4)
-    assert (outputs.argmax(axis=1) == data.labels("test")).mean() > 0.9
-    assert {split: data.stored(split).dtype for split in SPLITS} == dict.fromkeys(SPLITS, np.int16)

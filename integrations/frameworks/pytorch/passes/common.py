@@ -90,7 +90,7 @@ def fine_tune(
 
 def keep_zeros(request: ModelPassRequest, model: nn.Module) -> Any:
     """Return what keeps weights at zero that are zero now, if the candidate was made sparse by an earlier pass."""
-    if not any(step.zeros > _SPARSE for step in request.candidate.facts.passes):
+    if not is_sparse(request):
         return lambda model: None  # noqa: ARG005
     masks = [(parameter, parameter != 0) for parameter in model.parameters() if parameter.dim() > 1]
 
@@ -100,6 +100,11 @@ def keep_zeros(request: ModelPassRequest, model: nn.Module) -> Any:
                 parameter.mul_(mask)
 
     return zero_again
+
+
+def is_sparse(request: ModelPassRequest) -> bool:
+    """Whether an earlier pass has made weights zero that have to stay it."""
+    return any(step.zeros > _SPARSE for step in request.candidate.facts.passes)
 
 
 _SPARSE = 0.01  # below this, zeros are accidents of training
@@ -150,8 +155,10 @@ def finish(
     outputs = [predict(one, splits.judge.inputs.numpy()) for one in (before, after)]
     scores = [float(metric.score(splits.judge.labels, one)) for one in outputs]
     classes = request.data.card.task == "classification"
-    parameters = count_parameters(model)
-    macs = count_macs(model, given.input_shape)
+    # a quantized model is counted as the float one it came from: its graph computes scales besides
+    counted = before if changes.get("quantized") else model
+    parameters = count_parameters(counted)
+    macs = count_macs(counted, given.input_shape)
     done = PassFacts(
         name=request.options.name,
         options=request.options.model_dump(mode="json"),
