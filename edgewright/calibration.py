@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Activation ranges by entropy: the clipping threshold whose 8-bit histogram loses least information.
+"""Activation ranges from a histogram: by entropy (least information lost) or by percentile (all but the outermost values).
 
 One rule for all runtimes, so that `calibration: entropy` means the same on every target. Toolkits differ: ONNX
-Runtime's own has as many bins as levels by default, which never clips; AI Edge Quantizer has none.
+Runtime's own entropy has as many bins as levels by default, which never clips; AI Edge Quantizer has neither.
 """
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,10 @@ from numpy.typing import NDArray
 BINS = 2048
 #: levels on each side of zero, as in the source of `entropy_range`
 _LEVELS = 128
+#: magnitudes up to this cannot be told apart by so many bins in float32, and are zero to every scale
+_NOTHING = BINS * float(np.finfo(np.float32).tiny)
+#: share of the magnitudes that percentile calibration keeps
+_KEPT = 0.9999
 
 
 class Histogram:
@@ -25,9 +31,9 @@ class Histogram:
         magnitudes = np.abs(values).ravel()
         largest = float(magnitudes.max())
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-        if self.top == 0:
+        if self.top == 0 and largest > _NOTHING:
             self.top = largest
-        while self.top < largest:
+        while 0 < self.top < largest:
             self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(axis=1), np.zeros(BINS // 2, np.int64)])
             self.top *= 2
         if self.top > 0:
@@ -44,6 +50,26 @@ def entropy_range(histogram: Histogram) -> tuple[float, float]:
     if histogram.top == 0:
         return histogram.low, histogram.high
     kept = _least_divergent(histogram.counts, _LEVELS if two_sided else 2 * _LEVELS)
+    return _clipped(histogram, kept)
+
+
+def percentile_range(histogram: Histogram) -> tuple[float, float]:
+    """Return the range (low, high) that holds 99.99 % of the magnitudes, inside what was seen; to the histogram's bins.
+
+    Source: Wu et al., "Integer Quantization for Deep Learning Inference", 2020 (arXiv:2004.09602), percentile calibration.
+    """
+    if histogram.top == 0:
+        return histogram.low, histogram.high
+    reached = np.cumsum(histogram.counts)
+    return _clipped(histogram, 1 + int(np.searchsorted(reached, _KEPT * reached[-1])))
+
+
+CLIPPING: Mapping[str, Callable[[Histogram], tuple[float, float]]] = {"entropy": entropy_range, "percentile": percentile_range}
+"""The calibrations that clip, by their name in a configuration."""
+
+
+def _clipped(histogram: Histogram, kept: int) -> tuple[float, float]:
+    """Range of the first ``kept`` bins, inside what was seen."""
     threshold = kept * histogram.top / BINS
     return max(histogram.low, -threshold), min(histogram.high, threshold)
 

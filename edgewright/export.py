@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from edgewright import isolate, plugins
 from edgewright.artifact import Artifact, ArtifactManifest, Candidate, TensorSpec
 from edgewright.config.base import Config
+from edgewright.config.data import Task
 from edgewright.config.recipe import PASSES, Rung
 from edgewright.data.calibration import calibration_inputs
 from edgewright.data.dataset import Dataset
@@ -99,7 +100,7 @@ def apply_pass(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out
         np.savez(samples, calibration=inputs, held_back=inputs[:0] if held_back is None else held_back)
         told = isolate.call(
             "edgewright.export:write_pass",
-            *(parent.main_file, runtime, step.model_dump(mode="json"), samples, file),
+            *(parent.main_file, runtime, step.model_dump(mode="json"), samples, file, parent.facts.task),
             label=f"{step.name} for {executing.name}",
         )
     options = {**step.model_dump(mode="json"), **_calibration_facts(inputs), **told["chosen"]}
@@ -133,15 +134,14 @@ def write_model(candidate_path: str, runtime: str, options: dict[str, Any], out:
     return _read_back(executing, Path(out))
 
 
-def write_pass(parent: str, runtime: str, options: dict[str, Any], samples: str, out: str) -> dict[str, Any]:
+def write_pass(parent: str, runtime: str, options: dict[str, Any], samples: str, out: str, task: Task) -> dict[str, Any]:
     """Child process: apply one pass to a file; return the tensors that the new file declares, and what the pass chose."""
     executing = plugins.create("runtimes", runtime)
     step: Any = PASSES[options["kind"]].model_validate(options)
     with np.load(samples, allow_pickle=False) as stored:
         given = {name: stored[name] for name in stored.files}
-    request = PassRequest(
-        Path(parent), Path(out), given["calibration"], step, given["held_back"] if len(given["held_back"]) else None
-    )
+    held_back = given["held_back"] if len(given["held_back"]) else None
+    request = PassRequest(Path(parent), Path(out), given["calibration"], step, held_back, task)
     chosen = executing.passes[type(step)](request)
     return {**_read_back(executing, Path(out)), "chosen": chosen or {}}
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgewright.artifact import TensorSpec
 from edgewright.config.base import Config
+from edgewright.config.data import Task
 from edgewright.errors import EdgewrightError, ExportError
 from edgewright.measure import Evidence
 
@@ -54,6 +55,8 @@ class PassRequest:
     """The pass's config type, such as PtqW8A8."""
     held_back: Array | None = None
     """Further inputs, none of them in ``calibration``, on which a pass that chooses may compare; None for all others."""
+    task: Task = "classification"
+    """Whether outputs name a class to agree on, or are values."""
 
 
 FilePass = Callable[[PassRequest], dict[str, Any] | None]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passes on exported files: quantization and reduced precision, performed by the runtime that executes the file."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgewright.config.passes import Axis, PassConfig, PositiveInt
 
@@ -62,9 +62,15 @@ class PtqW8A16(StaticQuantization):
     improves: ClassVar[frozenset[Axis]] = frozenset({"size", "accuracy"})
     kind: Literal["ptq_w8a16"] = "ptq_w8a16"
 
+    @model_validator(mode="after")
+    def _wider(self) -> Self:
+        if self.fallback == "int16":
+            raise ValueError("fallback 'int16' changes nothing: all its activations have 16 bits; take 'float'")
+        return self
+
 
 class DynamicW8(PassConfig):
-    """Weights stored as int8; activations are quantized while it runs, by the range each tensor has. No calibration."""
+    """Weights stored in 8 bits; activations are quantized while it runs, by the range each tensor has. No calibration."""
 
     acts_on: ClassVar[Literal["model", "file"]] = "file"
     improves: ClassVar[frozenset[Axis]] = frozenset({"size", "accuracy"})
@@ -72,13 +78,13 @@ class DynamicW8(PassConfig):
 
 
 class WeightOnlyW4(PassConfig):
-    """Weights of large matrix multiplications stored as int4 in blocks with a scale each; activations stay float."""
+    """Weights of large matrix multiplications stored as int4, a scale for each block of them; activations stay float."""
 
     acts_on: ClassVar[Literal["model", "file"]] = "file"
     improves: ClassVar[frozenset[Axis]] = frozenset({"size"})
     kind: Literal["wo_w4"] = "wo_w4"
-    block_size: Literal[16, 32, 64, 128] = 32
-    """Weights that share a scale."""
+    block_size: Literal[16, 32, 64, 128] | None = None
+    """Weights that share a scale; left out, what the runtime has: 32 in ONNX Runtime, a whole output channel in LiteRT."""
 
 
 class Float16(PassConfig):

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgewright.artifact import TensorSpec
-from edgewright.calibration import Histogram, entropy_range
+from edgewright.calibration import CLIPPING, Histogram
 from edgewright.config.base import Config
 from edgewright.config.file_passes import Float16, PtqW8A8
 from edgewright.errors import ExportError
+from edgewright.quantize import answers, quantize
 from edgewright.runtime import Array, FilePass, PassRequest, Runtime, Signature, quantize_input, refusals
 
 _LAYOUTS = {4: "NCHW", 3: "NCL", 2: "NF"}
@@ -95,27 +96,43 @@ class NullSession:
         return None
 
 
-def _quantize(request: PassRequest) -> None:
+def _quantize(request: PassRequest) -> dict[str, Any]:
+    return quantize(request, _Quantizer(request))
+
+
+class _Quantizer:
     """Weights to symmetric int8, inputs and outputs to asymmetric int8 by the range they have on the calibration inputs."""
-    arrays = _read(request.parent)
-    weight, bias = arrays["weight"].astype(np.float32), arrays["bias"].astype(np.float32)
-    flat = request.calibration.reshape(len(request.calibration), -1)
-    largest = np.abs(weight).max(axis=1) if request.options.per_channel else np.full(len(weight), np.abs(weight).max())
-    weight_scale = np.maximum(largest, np.finfo(np.float32).tiny) / 127
-    input_scale, input_zero = _scale(flat, request.options)
-    output_scale, output_zero = _scale(flat @ weight.T + bias, request.options)
-    _save(
-        request.out,
-        weight=np.round(weight / weight_scale[:, None]).astype(np.int8),
-        weight_scale=weight_scale,
-        bias=bias,
-        input_shape=arrays["input_shape"],
-        output_shape=arrays["output_shape"],
-        input_scale=input_scale,
-        input_zero=input_zero,
-        output_scale=output_scale,
-        output_zero=output_zero,
-    )
+
+    layers = ()
+    """The one layer is all there is: kept in float, nothing would be quantized."""
+
+    def __init__(self, request: PassRequest) -> None:
+        self._arrays, self._inputs, self._options = _read(request.parent), request.calibration, request.options
+
+    def write(self, calibration: str, kept: frozenset[str], out: Path) -> None:  # noqa: ARG002
+        arrays, options = self._arrays, self._options
+        weight, bias = arrays["weight"].astype(np.float32), arrays["bias"].astype(np.float32)
+        flat = self._inputs.reshape(len(self._inputs), -1)
+        largest = np.abs(weight).max(axis=1) if options.per_channel else np.full(len(weight), np.abs(weight).max())
+        weight_scale = np.maximum(largest, np.finfo(np.float32).tiny) / 127
+        input_scale, input_zero = _scale(flat, calibration)
+        output_scale, output_zero = _scale(flat @ weight.T + bias, calibration)
+        _save(
+            out,
+            weight=np.round(weight / weight_scale[:, None]).astype(np.int8),
+            weight_scale=weight_scale,
+            bias=bias,
+            input_shape=arrays["input_shape"],
+            output_shape=arrays["output_shape"],
+            input_scale=input_scale,
+            input_zero=input_zero,
+            output_scale=output_scale,
+            output_zero=output_zero,
+        )
+
+    def run(self, file: Path, inputs: Array) -> Array:
+        arrays = _read(file)
+        return answers(NullSession(arrays), _signature(arrays), inputs)
 
 
 def _to_float16(request: PassRequest) -> None:
@@ -123,11 +140,11 @@ def _to_float16(request: PassRequest) -> None:
     _save(request.out, **arrays | {name: arrays[name].astype(np.float16) for name in ("weight", "bias")})
 
 
-def _scale(values: Array, options: PtqW8A8) -> tuple[np.float32, np.int32]:
+def _scale(values: Array, calibration: str) -> tuple[np.float32, np.int32]:
     """Scale and zero point of int8 for a range that always holds 0, so that 0 is exact."""
     seen = Histogram()
     seen.add(values)
-    low, high = entropy_range(seen) if options.calibration == "entropy" else (seen.low, seen.high)
+    low, high = CLIPPING[calibration](seen) if calibration in CLIPPING else (seen.low, seen.high)
     low, high = min(low, 0.0), max(high, 0.0)
     scale = max(high - low, float(np.finfo(np.float32).tiny)) / 255
     return np.float32(scale), np.int32(round(-128 - low / scale))

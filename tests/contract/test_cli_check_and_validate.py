@@ -57,7 +57,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_check_says_what_it_found(config: Path) -> None:
     result = edgewright("check", config)
     assert result.exit_code == 0, result.output
-    assert result.output.count("✓") == 5
+    assert result.output.count("✓") == 6
     assert "898 train, 180 calibration, 270 validation, 449 test" in result.output
     assert "mlp takes (1, 8, 8)" in result.output
     assert f"edgewright run {config}" in result.output

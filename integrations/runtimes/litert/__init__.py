@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgewright.config.base import Config
-from edgewright.config.file_passes import Float16, PtqW8A8
+from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
 from edgewright.integrations.runtimes.litert import file as tflite_file
-from edgewright.integrations.runtimes.litert.passes import quantize, to_float16
-from edgewright.runtime import Array, FilePass, Runtime, Signature, refusals
+from edgewright.integrations.runtimes.litert import keras_export, quantized
+from edgewright.integrations.runtimes.litert.session import LiteRTSession, open_session
+from edgewright.integrations.runtimes.litert.static import to_static
+from edgewright.integrations.runtimes.litert.weights import to_dynamic, to_float16, to_int4
+from edgewright.runtime import Array, FilePass, Runtime, Signature
 
 
 class LiteRT(Runtime):
@@ -23,12 +26,14 @@ class LiteRT(Runtime):
     suffix: ClassVar[str] = ".tflite"
     requires: ClassVar[tuple[str, ...]] = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert.interpreter")
     runs_with: ClassVar[tuple[str, ...]] = ("ai_edge_litert.interpreter",)
+    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
+    takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[litert]'"
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:
-        """Static int8 quantization with int8 inputs and outputs, and float16 weights."""
-        return {PtqW8A8: quantize, Float16: to_float16}
+        """Static quantization with integer inputs and outputs, dynamic quantization, int4 matrices, and float16 weights."""
+        return {PtqW8A8: to_static, PtqW8A16: to_static, DynamicW8: to_dynamic, WeightOnlyW4: to_int4, Float16: to_float16}
 
     def export(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
         """Write the model as a .tflite file with a batch of one and channels last.
@@ -36,7 +41,15 @@ class LiteRT(Runtime):
         Raises:
             ExportError: the converter refused the model; the operator is named where it is known.
         """
-        tflite_file.export(model, example, out)
+        (keras_export if keras_export.is_keras(model) else tflite_file).export(model, example, out)
+
+    def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
+        """Write a model that was trained with its quantization: int8 throughout, inputs and outputs too.
+
+        Raises:
+            ExportError: the toolkit refused the model, or left a layer in float; it is named.
+        """
+        (keras_export if keras_export.is_keras(model) else quantized).export_quantized(model, example, out)
 
     def inspect(self, file: Path) -> Signature:
         """Read names, shapes, dtypes, layout and quantization, after verifying the file's structure.
@@ -46,35 +59,10 @@ class LiteRT(Runtime):
         """
         return tflite_file.inspect(file)
 
-    def load(self, file: Path, threads: int) -> "LiteRTSession":
+    def load(self, file: Path, threads: int) -> LiteRTSession:
         """Load a file once.
 
         Raises:
             ExportError: LiteRT refuses the file; the operator is named where it is known.
         """
-        from ai_edge_litert.interpreter import Interpreter
-
-        with refusals("LiteRT does not load the file", file):
-            interpreter = Interpreter(model_path=str(file), num_threads=threads)
-            interpreter.allocate_tensors()
-        return LiteRTSession(interpreter)
-
-
-class LiteRTSession:
-    """A loaded .tflite file."""
-
-    def __init__(self, interpreter: Any) -> None:
-        self._interpreter = interpreter
-        self._input = interpreter.get_input_details()[0]["index"]
-        self._output = interpreter.get_output_details()[0]["index"]
-
-    def run(self, sample: Array) -> Array:
-        """Run one sample (1, …)."""
-        self._interpreter.set_tensor(self._input, sample)
-        self._interpreter.invoke()
-        output: Array = self._interpreter.get_tensor(self._output)
-        return output
-
-    def arena_bytes(self) -> int | None:
-        """Unknown: the interpreter does not tell."""
-        return None
+        return open_session(file, threads)

@@ -19,17 +19,27 @@ def export(model: Any, example: Array, out: Path) -> None:
         ExportError: the converter refused the model.
     """
     import litert_torch
-    import torch
 
     with refusals("litert_torch refused the model", out, "replace the operator, or take a runtime that has it"):
-        sample = torch.from_numpy(example)
-        with torch.no_grad():
-            output_axes = model(sample).ndim
-        if sample.ndim > 2:
-            outputs = [0] if output_axes > 2 else []
-            model = litert_torch.to_channel_last_io(model, args=[0], outputs=outputs)
-            sample = sample.movedim(1, -1).contiguous()
+        model, sample = channels_last(model, example)
         litert_torch.convert(model, (sample,)).export(str(out))
+
+
+def channels_last(model: Any, example: Array) -> tuple[Any, Any]:
+    """Wrap a torch model to take channels last, and to return them last where it returns more than two axes.
+
+    Returns the model, and the example as a tensor in the layout it now takes.
+    """
+    import litert_torch
+    import torch
+
+    sample = torch.from_numpy(example)
+    if sample.ndim < 3:
+        return model, sample
+    with torch.no_grad():
+        output_axes = model(sample).ndim
+    wrapped = litert_torch.to_channel_last_io(model, args=[0], outputs=[0] if output_axes > 2 else [])
+    return wrapped, sample.movedim(1, -1).contiguous()
 
 
 def inspect(file: Path) -> Signature:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from edgewright.config.base import Config
-from edgewright.config.file_passes import Float16, PtqW8A8
+from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
 from edgewright.integrations.runtimes.onnxruntime import file as onnx_file
-from edgewright.integrations.runtimes.onnxruntime.passes import quantize, to_float16
-from edgewright.runtime import Array, FilePass, Runtime, Signature, refusals
-
-_SEVERITY_ERROR = 3
+from edgewright.integrations.runtimes.onnxruntime import keras_export, quantized
+from edgewright.integrations.runtimes.onnxruntime.session import OnnxSession, open_session
+from edgewright.integrations.runtimes.onnxruntime.static import to_static
+from edgewright.integrations.runtimes.onnxruntime.weights import to_dynamic, to_float16, to_int4
+from edgewright.runtime import Array, FilePass, Runtime, Signature
 
 
 class OnnxRuntime(Runtime):
@@ -22,12 +23,14 @@ class OnnxRuntime(Runtime):
     suffix: ClassVar[str] = ".onnx"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime")
     runs_with: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
+    takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[onnxruntime]'"
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:
-        """Static int8 quantization in QDQ format, and float16 weights."""
-        return {PtqW8A8: quantize, Float16: to_float16}
+        """Static quantization in QDQ format, dynamic quantization, int4 matrices, and float16."""
+        return {PtqW8A8: to_static, PtqW8A16: to_static, DynamicW8: to_dynamic, WeightOnlyW4: to_int4, Float16: to_float16}
 
     def export(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
         """Write the model as an ONNX file with a batch of one, batch normalization folded.
@@ -35,7 +38,15 @@ class OnnxRuntime(Runtime):
         Raises:
             ExportError: torch or ONNX refused the model; the operator is named where it is known.
         """
-        onnx_file.export(model, example, out)
+        (keras_export if keras_export.is_keras(model) else onnx_file).export(model, example, out)
+
+    def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
+        """Write a model that was trained with its quantization: uint8 activations, and float32 inputs and outputs.
+
+        Raises:
+            ExportError: the toolkit refused the model, or left a layer in float; it is named.
+        """
+        (keras_export if keras_export.is_keras(model) else quantized).export_quantized(model, example, out)
 
     def inspect(self, file: Path) -> Signature:
         """Read names, shapes, dtypes and layout, and the quantization step behind float outputs.
@@ -45,35 +56,10 @@ class OnnxRuntime(Runtime):
         """
         return onnx_file.inspect(file)
 
-    def load(self, file: Path, threads: int) -> "OnnxSession":
+    def load(self, file: Path, threads: int) -> OnnxSession:
         """Load a file once, operators in sequence, ``threads`` threads within one.
 
         Raises:
             ExportError: ONNX Runtime refuses the file; the operator is named where it is known.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = _SEVERITY_ERROR
-        with refusals("ONNX Runtime does not load the file", file):
-            return OnnxSession(onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"]))
-
-
-class OnnxSession:
-    """A loaded ONNX file."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
-
-    def run(self, sample: Array) -> Array:
-        """Run one sample (1, …)."""
-        output: Array = self._session.run([self._output], {self._input: sample})[0]
-        return output
-
-    def arena_bytes(self) -> int | None:
-        """Unknown: ONNX Runtime's arena grows as it runs."""
-        return None
+        return open_session(file, threads)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from edgewright import plugins
 from edgewright.config.base import Config
-from edgewright.config.file_passes import PtqW8A8
+from edgewright.config.file_passes import PtqW8A8, PtqW8A16
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.tflite_micro.arena import open_in_arena, smallest_arena
 from edgewright.measure import Evidence
@@ -27,14 +27,15 @@ class TFLiteMicro(Runtime):
     requires: ClassVar[tuple[str, ...]] = ("tflite_micro",)
     install: ClassVar[str] = "pip install 'edgewright[tflite-micro,litert]'"
     exports_with: ClassVar[str] = "litert"
+    takes_quantized: ClassVar[bool] = True
     output_evidence: ClassVar[Evidence] = "emulated"
     latency_evidence: ClassVar[Evidence] = "emulated"
     memory_evidence: ClassVar[Evidence] = "emulated"
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:
-        """Static int8 quantization; its kernels have no float16."""
-        return {PtqW8A8: _quantize}
+        """Static quantization, also with layers in float or 16 bit; its kernels have no float16, dynamic or int4 weights."""
+        return {PtqW8A8: _quantize, PtqW8A16: _quantize}
 
     def export(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
         """Have LiteRT write the file.
@@ -44,6 +45,15 @@ class TFLiteMicro(Runtime):
         """
         writer = _writer()
         writer.export(model, example, out, writer.Options())
+
+    def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
+        """Have LiteRT write a model that was trained with its quantization.
+
+        Raises:
+            ExportError: the toolkit refused the model, or left a layer in float; it is named.
+        """
+        writer = _writer()
+        writer.export_quantized(model, example, out, writer.Options())
 
     def inspect(self, file: Path) -> Signature:
         """Read names, shapes, dtypes, layout and quantization, after verifying the file's structure.
@@ -89,8 +99,8 @@ class MicroSession:
         return smallest_arena(self._file, self._arena)
 
 
-def _quantize(request: PassRequest) -> None:
-    _writer().passes[PtqW8A8](request)
+def _quantize(request: PassRequest) -> dict[str, Any] | None:
+    return _writer().passes[type(request.options)](request)
 
 
 def _writer() -> Runtime:
