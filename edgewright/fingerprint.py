@@ -65,7 +65,7 @@ def _distributions() -> dict[str, list[str]]:
 
 
 def _collect(module: str, packages: frozenset[str], home: Path | None, sources: dict[str, bytes]) -> None:
-    if module in sources:
+    if module in sources or _is_attribute(module):
         return
     file = _source_file(module)
     if file is None:
@@ -105,6 +105,13 @@ def _home(top: str) -> Path | None:
     if file is None or {"site-packages", "dist-packages"} & set(file.parts):
         return None
     return file.parent.parent if file.name == "__init__.py" else file.parent
+
+
+def _is_attribute(name: str) -> bool:
+    """Whether a dotted name is something inside a module; looking for it as a module would import that one, toolkits and all."""
+    parent = name.rpartition(".")[0]
+    file = _source_file(parent) if parent else None
+    return file is not None and file.name != "__init__.py"
 
 
 def _source_file(module: str) -> Path | None:

@@ -69,6 +69,10 @@ class PyTorch(Framework):
             from edgewright.integrations.frameworks.pytorch.passes.students import check_distill
 
             check_distill(step, spec, task, sample, outputs)
+        if isinstance(step, Decompose):
+            from edgewright.integrations.frameworks.pytorch.passes.decompose import check_decompose
+
+            check_decompose(step, spec, sample, outputs)
         if isinstance(step, QatW8A8):
             from edgewright.integrations.frameworks.pytorch.passes.qat import check_qat
 

@@ -4,7 +4,7 @@
 An interrupted training goes on where its last checkpoint stands, and ends with the very weights it would have had.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
@@ -58,6 +58,10 @@ def _nothing(model: nn.Module) -> None:
     del model
 
 
+def _no_epoch(model: nn.Module, epoch: int) -> None:
+    del model, epoch
+
+
 def _set_mode(model: nn.Module, training: bool) -> None:
     model.train(training)
 
@@ -74,6 +78,14 @@ class Goal:
     """Called after each optimizer step: keeps zeros at zero, for example."""
     mode: Callable[[nn.Module, bool], None] = _set_mode
     """Puts the model into training mode or inference mode."""
+    before_epoch: Callable[[nn.Module, int], None] = _no_epoch
+    """Called before each epoch with its number, from 1; also before the first after a resume: what grows with the epochs."""
+    keeps_from: int = 1
+    """First epoch whose weights may be kept as the best: before it, what the training works towards is not reached."""
+
+    def kept(self, history: Sequence[Epoch], metric: Metric) -> Epoch | None:
+        """The best epoch of those that may be kept; None where there is none yet."""
+        return best_of(history[self.keeps_from - 1 :], metric) if len(history) >= self.keeps_from else None
 
     def objective(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """What an optimizer step makes smaller."""
@@ -135,10 +147,12 @@ class _Run:
         self.history.append(
             Epoch(epoch=epoch, train_loss=train_loss, validation_loss=loss, validation_score=score, learning_rate=rate)
         )
-        if best_of(self.history, self.metric).epoch == epoch:
+        kept = self.goal.kept(self.history, self.metric)
+        if kept is not None and kept.epoch == epoch:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
     def _learn(self, epoch: int) -> tuple[float, float]:
+        self.goal.before_epoch(self.model, epoch)
         self.goal.mode(self.model, True)
         rows = self.learn.normal.nonzero().squeeze(1)
         # Batches of even size: a last batch of one sample would break batch normalization.
