@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -56,11 +57,11 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
-def save(name: str, taken: Iterable[Taken]) -> Path:
-    """Write results/<name>.csv."""
+def save(name: str, taken: Iterable[Any], folder: Path = RESULTS) -> Path:
+    """Write dataclasses of one kind, such as Taken, into <folder>/<name>.csv."""
     rows = [asdict(one) for one in taken]
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{name}.csv"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{name}.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -108,7 +108,7 @@ def _home(top: str) -> Path | None:
 
 
 def _is_attribute(name: str) -> bool:
-    """Whether a dotted name is something inside a module; looking for it as a module would import that one, toolkits and all."""
+    """Whether a dotted name is something inside a module: looking for it as a module would import that, toolkits and all."""
     parent = name.rpartition(".")[0]
     file = _source_file(parent) if parent else None
     return file is not None and file.name != "__init__.py"

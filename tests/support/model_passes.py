@@ -13,15 +13,20 @@ from edgewright.plugins import create
 
 
 def trained(
-    architecture: str, data: Dataset, folder: Path, options: dict[str, Any] | None = None, **training: Any
+    architecture: str,
+    data: Dataset,
+    folder: Path,
+    options: dict[str, Any] | None = None,
+    framework: str = "pytorch",
+    **training: Any,
 ) -> Candidate:
     """Train a baseline and write it into ``folder``, which is made."""
     short: dict[str, Any] = {"epochs": 6, "batch_size": 16, "learning_rate": 0.01}
-    spec = ModelSpec.model_validate({"architecture": architecture, "options": options or {}, "training": short | training})
+    asked = {"architecture": architecture, "options": options or {}, "training": short | training}
+    spec = ModelSpec.model_validate({"framework": framework, **asked})
     out = folder / "weights"
     out.mkdir(parents=True)
-    framework = create("frameworks", "pytorch")
-    return Candidate.seal(out, framework.train(spec, data, 0, "top1", out, folder / "checkpoints"))
+    return Candidate.seal(out, create("frameworks", framework).train(spec, data, 0, "top1", out, folder / "checkpoints"))
 
 
 def performed(step: PassConfig, candidate: Candidate, baseline: Candidate, data: Dataset, folder: Path) -> Candidate:
@@ -29,4 +34,4 @@ def performed(step: PassConfig, candidate: Candidate, baseline: Candidate, data:
     out = folder / "weights"
     out.mkdir(parents=True)
     request = ModelPassRequest(candidate, baseline, data, step, "top1", 0, out, folder / "checkpoints")
-    return Candidate.seal(out, create("frameworks", "pytorch").passes[type(step)](request))
+    return Candidate.seal(out, create("frameworks", candidate.facts.framework).passes[type(step)](request))
