@@ -65,7 +65,7 @@ class ModelSpec(Config):
     framework: str = "pytorch"
     """Name of an installed framework integration."""
     architecture: str = "resnet8"
-    """A shipped model ('resnet8', 'resnet20', 'ds_cnn', 'mlp', 'cnn1d') or 'module:function' returning a model."""
+    """A shipped model ('resnet8', 'resnet20', 'ds_cnn', 'ds_resnet', 'mlp', 'cnn1d') or 'module:function' returning a model."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the architecture, such as {width: 16, dropout: 0.1}."""
     weights: str | None = None

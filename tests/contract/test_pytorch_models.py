@@ -64,6 +64,7 @@ def test_the_list_of_architectures_is_what_is_shipped() -> None:
         ("resnet8", [(1, 8, 8), (3, 32, 32), (3, 96, 64), (1, 2, 2), (3, 5, 7)]),
         ("resnet20", [(1, 28, 28), (3, 32, 32), (3, 5, 7), (1, 2, 2)]),
         ("ds_cnn", [(1, 8, 8), (1, 49, 10), (3, 32, 32), (1, 2, 2)]),
+        ("ds_resnet", [(1, 8, 8), (1, 49, 10), (3, 32, 32), (1, 2, 2)]),
         ("cnn1d", [(3, 128), (6, 5), (1, 2)]),
         ("mlp", [(12,), (1, 8, 8), (3, 20)]),
     ],
@@ -75,7 +76,7 @@ def test_a_shipped_model_takes_samples_of_many_sizes(architecture: str, samples:
 
 @pytest.mark.parametrize(
     ("architecture", "sample"),
-    [("resnet8", (1, 8, 8)), ("resnet20", (1, 8, 8)), ("ds_cnn", (1, 8, 8)), ("cnn1d", (3, 16))],
+    [("resnet8", (1, 8, 8)), ("resnet20", (1, 8, 8)), ("ds_cnn", (1, 8, 8)), ("ds_resnet", (1, 8, 8)), ("cnn1d", (3, 16))],
 )
 def test_feature_maps_never_fall_below_two(architecture: str, sample: tuple[int, ...]) -> None:
     sizes = []

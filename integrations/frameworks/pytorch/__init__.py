@@ -24,7 +24,7 @@ class PyTorch(Framework):
     requires: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "torch_pruning", "torchao", "tensorly")
     install: ClassVar[str] = "pip install 'edgewright[torch]'"
     layouts: ClassVar[Mapping[int, str]] = {3: "NCHW", 2: "NCL", 1: "NF"}
-    architectures: ClassVar[tuple[str, ...]] = ("resnet8", "resnet20", "ds_cnn", "mlp", "cnn1d")
+    architectures: ClassVar[tuple[str, ...]] = ("resnet8", "resnet20", "ds_cnn", "ds_resnet", "mlp", "cnn1d")
 
     @property
     def passes(self) -> Mapping[type[Any], ModelPass]:
@@ -77,6 +77,14 @@ class PyTorch(Framework):
             from edgewright.integrations.frameworks.pytorch.passes.qat import check_qat
 
             check_qat(step, spec, task, sample, outputs)
+        if isinstance(step, Prune):
+            from edgewright.integrations.frameworks.pytorch.passes.prune import check_prune
+
+            check_prune(step, spec, sample, outputs)
+        if isinstance(step, Sparsify):
+            from edgewright.integrations.frameworks.pytorch.passes.sparsify import check_sparsify
+
+            check_sparsify(step, spec, sample, outputs)
 
     def students(self, spec: ModelSpec, sample: tuple[int, ...], outputs: int) -> tuple[tuple[str, dict[str, Any]], ...]:
         """Return up to three smaller models to distill into, largest first: narrower ones, or else shipped ones.

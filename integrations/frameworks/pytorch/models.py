@@ -65,6 +65,26 @@ def ds_cnn(sample: Shape, outputs: int, width: int = 32, blocks: int = 4, dropou
     return nn.Sequential(*layers, *_head(width, outputs, dropout))
 
 
+def ds_resnet(
+    sample: Shape, outputs: int, width: int = 8, blocks: Sequence[int] = (2, 3), dropout: float = 0.0
+) -> nn.Module:
+    """Return a residual network of depthwise-separable blocks for images (C, H, W): the shipped student.
+
+    Two convolutions, width and 2x width (the second halves the image), then ``blocks[0]`` blocks of 4x width and
+    ``blocks[1]`` of 6x width, whose first halves it again. Most of its accuracy comes from the first, full-size layer,
+    which costs few parameters. Blocks as in MobileNet (Howard et al., 2017, arXiv:1704.04861), with the input added.
+    """
+    channels, size = _image("ds_resnet", sample)
+    stride, later = _stride(size), _stride(-(-size // _stride(size)))
+    layers: list[nn.Module] = [_conv(channels, width), nn.ReLU(), _conv(width, 2 * width, stride=stride), nn.ReLU()]
+    narrow = 2 * width
+    for wide, count, first in ((4 * width, blocks[0], 1), (6 * width, blocks[1], later)):
+        for block in range(count):
+            layers.append(Separable(narrow, wide, first if block == 0 else 1))
+            narrow = wide
+    return nn.Sequential(*layers, *_head(narrow, outputs, dropout))
+
+
 def cnn1d(sample: Shape, outputs: int, width: int = 16, dropout: float = 0.0) -> nn.Module:
     """Return a convolutional network for sensor windows (C, L): three convolutions over time of width, 2x and 4x width."""
     if len(sample) != 2:
@@ -103,6 +123,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "resnet8": resnet8,
     "resnet20": resnet20,
     "ds_cnn": ds_cnn,
+    "ds_resnet": ds_resnet,
     "mlp": mlp,
     "cnn1d": cnn1d,
 }
@@ -121,6 +142,22 @@ class Residual(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (N, narrow, H, W) to (N, wide, H/stride, W/stride)."""
         result: Tensor = self.relu(self.body(inputs) + self.shortcut(inputs))
+        return result
+
+
+class Separable(nn.Module):
+    """A depthwise 3 x 3 and a 1 x 1 convolution, around which the input is added where shapes are the same."""
+
+    def __init__(self, narrow: int, wide: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(_conv(narrow, narrow, stride=stride, groups=narrow), nn.ReLU(), _conv(narrow, wide, kernel=1))
+        self.residual = stride == 1 and narrow == wide
+        self.relu = nn.ReLU()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (N, narrow, H, W) to (N, wide, H/stride, W/stride)."""
+        answer = self.body(inputs)
+        result: Tensor = self.relu(answer + inputs if self.residual else answer)
         return result
 
 

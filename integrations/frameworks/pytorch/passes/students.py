@@ -72,12 +72,15 @@ def check_distill(step: Distill, baseline: ModelSpec, task: Task, sample: Sample
 def students(spec: ModelSpec, sample: Sample, outputs: int) -> tuple[Student, ...]:
     """Return up to three students of at most half the model's multiply-accumulates, largest first.
 
-    The same architecture with half and a quarter of its width where it has one; otherwise shipped models for such samples.
+    For images the same architecture with half its width, where it has one, and `ds_resnet`, which is more accurate for its
+    size; for other samples half and a quarter of the width, or else shipped models for such samples.
 
     Raises:
         ModelError: the model itself does not build or does not take the sample.
     """
     whole = count_macs(build(spec, sample, outputs).eval(), sample)
+    if len(sample) == _IMAGE and outputs:
+        return _worthwhile([*_narrower(spec)[:1], *_shipped(sample, outputs)], whole, sample, outputs)
     return _worthwhile(_narrower(spec), whole, sample, outputs) or _worthwhile(
         _shipped(sample, outputs), whole, sample, outputs
     )
@@ -177,6 +180,9 @@ def _worthwhile(candidates: Iterable[Student], whole: int, sample: Sample, outpu
     return tuple(student for _, student in sorted(found.values(), key=_size, reverse=True)[:MOST])
 
 
+_IMAGE = 3
+
+
 def _size(counted: tuple[int, Student]) -> int:
     return counted[0]
 
@@ -187,7 +193,7 @@ def _narrower(spec: ModelSpec) -> list[Student]:
     defaults = {key: one.default for key, one in inspect.signature(function).parameters.items()}
     given = {key: spec.options.get(key, default) for key, default in defaults.items()}
     if isinstance(given.get("width"), int):
-        widths = {_channels(given["width"], part) for part in (2, 4)}
+        widths = dict.fromkeys(_channels(given["width"], part) for part in (2, 4))
         return [(name, {**spec.options, "width": width}) for width in widths]
     if name == "mlp":
         return [(name, {**spec.options, "hidden": [_channels(one, part) for one in given["hidden"]]}) for part in (2, 4)]
@@ -203,5 +209,5 @@ def _channels(width: int, part: int) -> int:
 def _shipped(sample: Sample, outputs: int) -> list[Student]:
     if not outputs or len(sample) == 1:
         return [("mlp", {"hidden": [hidden, hidden]}) for hidden in (64, 32, 16)]
-    name, widths = {2: ("cnn1d", (16, 8)), 3: ("ds_cnn", (32, 16))}[len(sample)]
+    name, widths = {2: ("cnn1d", (16, 8)), 3: ("ds_resnet", (16, 8))}[len(sample)]
     return [(name, {"width": width}) for width in widths]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation of training batches. Each epoch draws from a generator of its own, so that a resumed training repeats it."""
+
+import numpy as np
+
+from edgewright.config.model import Augmentation
+from edgewright.errors import ConfigError
+from edgewright.framework import Array
+
+WHERE = "model.training.augmentation"
+_IMAGE, _SERIES = 3, 2  # rank of one sample
+
+
+def check_augmentation(augmentation: Augmentation, sample: tuple[int, ...]) -> None:
+    """Make sure that samples of a shape (H, W, C), (L, C) or (F,) can be augmented as asked.
+
+    Raises:
+        ConfigError: they are no images (flip), have no axis to move along (shift), or would be moved out of sight.
+    """
+    if augmentation.flip and len(sample) != _IMAGE:
+        raise ConfigError(
+            f"only images can be flipped; one sample has the shape {sample}", where=f"{WHERE}.flip", to_do="remove 'flip'"
+        )
+    if augmentation.shift and len(sample) < _SERIES:
+        raise ConfigError(
+            f"features of a table cannot be shifted; one sample has the shape {sample}",
+            where=f"{WHERE}.shift",
+            to_do="remove 'shift'; 'noise' works on tables",
+        )
+    shortest = min(sample[:-1], default=0)
+    if augmentation.shift and augmentation.shift >= shortest:
+        raise ConfigError(
+            f"a shift of {augmentation.shift} can move a sample of shape {sample} out of sight",
+            where=f"{WHERE}.shift",
+            to_do=f"write less than {shortest}; an eighth of the length is usual",
+        )
+
+
+def augment(inputs: Array, augmentation: Augmentation, chance: np.random.Generator) -> Array:
+    """Return a batch (N, …, C) with each sample flipped, shifted and made noisy by chance, as asked."""
+    if augmentation.flip:
+        flipped = chance.random(len(inputs)) < 1 / 2
+        inputs = np.where(flipped[:, None, None, None], inputs[:, :, ::-1], inputs)
+    if augmentation.shift:
+        for axis in range(1, inputs.ndim - 1):
+            inputs = _shift(inputs, axis, augmentation.shift, chance)
+    if augmentation.noise:
+        inputs = inputs + augmentation.noise * chance.standard_normal(inputs.shape, np.float32)
+    return inputs
+
+
+def _shift(inputs: Array, axis: int, most: int, chance: np.random.Generator) -> Array:
+    """Move each sample by its own number of steps, up to ``most`` each way, along an axis; what is left empty is zero."""
+    length = inputs.shape[axis]
+    padded = np.pad(inputs, [(most, most) if at == axis else (0, 0) for at in range(inputs.ndim)])
+    taken = chance.integers(0, 2 * most + 1, (len(inputs), 1)) + np.arange(length)
+    shape = [1] * inputs.ndim
+    shape[0], shape[axis] = len(inputs), length
+    moved: Array = np.take_along_axis(padded, taken.reshape(shape), axis)
+    return moved

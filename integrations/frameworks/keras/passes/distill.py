@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Knowledge distillation: a student learns from the softened logits of a teacher, and from the labels."""
+
+from typing import Any
+
+from edgewright.artifact import CandidateFacts
+from edgewright.config.model import ModelSpec, Training
+from edgewright.config.model_passes import SELF, Distill
+from edgewright.framework import ModelPassRequest
+from edgewright.integrations.frameworks.keras.build import starting_model
+from edgewright.integrations.frameworks.keras.fit import Goal
+from edgewright.integrations.frameworks.keras.objective import Tensor, distillation_loss, loss_function
+from edgewright.integrations.frameworks.keras.passes.common import fine_tune, finish, is_sparse, load, zeros_kept
+from edgewright.integrations.frameworks.keras.randomness import seeded
+from edgewright.integrations.frameworks.keras.samples import Splits
+
+
+def distill(request: ModelPassRequest) -> CandidateFacts:
+    """Train the student; one that is another architecture starts anew, 'self' goes on from the weights it has.
+
+    Raises:
+        ModelError: student or teacher do not build or do not fit the data.
+    """
+    options, facts = request.options, request.candidate.facts
+    task, splits = request.data.card.task, Splits.of(request.data, request.metric)
+    anew = options.student != SELF
+    spec, training = spec_of(options, facts.model), training_of(options, request.teacher.facts.model)
+    with seeded(request.seed, deterministic=training.deterministic):
+        teacher = teacher_of(options, request, task)
+        student = starting_model(spec, task, facts.input_shape, facts.outputs) if anew else load(request.candidate)
+        taught = distillation_loss(task, training, options.temperature, options.alpha)
+
+        def learns(inputs: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+            return taught(outputs, targets, teacher(inputs, training=False))
+
+        keep = zeros_kept(student) if is_sparse(facts) and not anew else None
+        goal = Goal(loss_function(task, training), learns, after_step=keep)
+        history = fine_tune(request, student, training, splits, goal)
+    return finish(request, student, history, splits, spec=spec)
+
+
+def training_of(step: Distill, baseline: ModelSpec) -> Training:
+    """How the student is trained: as the pass says, or else as the baseline was; epochs and learning rate on top."""
+    given = {"epochs": step.epochs, "learning_rate": step.learning_rate}
+    training = step.training or baseline.training or Training()
+    return training.model_copy(update={key: value for key, value in given.items() if value is not None})
+
+
+def spec_of(step: Distill, baseline: ModelSpec) -> ModelSpec:
+    """The student's model; 'self' is the baseline's own."""
+    if step.student == SELF:
+        return baseline
+    return ModelSpec(
+        framework=baseline.framework,
+        architecture=step.student,
+        options=step.options,
+        training=training_of(step, baseline),
+    )
+
+
+def teacher_of(step: Distill, request: ModelPassRequest, task: Any) -> Any:
+    """Return the trained baseline, or the user's own model with its weights."""
+    if step.teacher is None:
+        return load(request.teacher)
+    facts = request.teacher.facts
+    spec = ModelSpec(framework=facts.framework, **step.teacher.model_dump(), training=None)
+    return starting_model(spec, task, facts.input_shape, facts.outputs)
