@@ -41,7 +41,9 @@ class Epoch(Frozen):
 class LayerSpec(Frozen):
     """One layer as a pass has left it: enough to build it again, so that weights travel without pickled code."""
 
-    kind: Literal["conv2d", "linear", "batchnorm2d", "batchnorm1d"]
+    kind: Literal[
+        "conv1d", "conv2d", "convtranspose2d", "linear", "batchnorm1d", "batchnorm2d", "layernorm", "groupnorm", "prelu"
+    ]
     inputs: int = Field(description="Input channels or features; of a normalization, all it has.")
     outputs: int
     kernel: tuple[int, ...] = ()

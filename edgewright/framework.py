@@ -32,8 +32,8 @@ class ModelPassRequest:
     out: Path
     """Folder the weights are written into."""
     checkpoints: Path
-    latency_ratio: Callable[[Any], float] | None = None
-    """Median latency of a live model on the target, as a multiple of the candidate's own; None where no target is given."""
+    latency_ratio: Callable[[Candidate], float] | None = None
+    """Median latency of another candidate on the target, as a multiple of this one's; None where no target is given."""
 
 
 ModelPass = Callable[[ModelPassRequest], CandidateFacts]

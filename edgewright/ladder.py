@@ -18,6 +18,8 @@ def why_not(rung: Rung, runtime: Runtime, framework: Framework) -> str | None:
     lacking = [kind_of(step) for step in rung.file_passes if not runtime.supports(kind_of(step))]
     if lacking:
         return f"{runtime.name} cannot execute {' and '.join(lacking)}; it can: {able(runtime)}"
+    if any(needs_target(step) for step in rung.model_passes) and runtime.latency_evidence != "measured":
+        return f"the latency of {runtime.name} is {runtime.latency_evidence}: pruning to a latency has to measure it"
     return None
 
 

@@ -4,29 +4,24 @@
 Latency and memory are taken in fresh processes in turn with the float parent's, so that both see the same machine.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from edgewright.artifact import Artifact
+from edgewright.bench import Bench, Timings, bench_of, time_in_turn
 from edgewright.claims import check_claims
-from edgewright.config.base import Config
 from edgewright.config.data import SplitName
 from edgewright.config.gate import Measuring
 from edgewright.config.target import Target
 from edgewright.data.dataset import Dataset
-from edgewright.device import Device, ProbeFacts, ProbePlan
-from edgewright.errors import ConfigError, ExportError
-from edgewright.measure import Evidence, Measurement, weakest
+from edgewright.errors import ExportError
+from edgewright.measure import Measurement, weakest
 from edgewright.metrics import metric as find_metric
 from edgewright.parity import compare_outputs
-from edgewright.plugins import create
 from edgewright.progress import stage
-from edgewright.runtime import Runtime
 from edgewright.stats.quantile import latency_measurements
 from edgewright.stats.ratio import median_ratio
 from edgewright.stats.score import metric_measurement
@@ -34,55 +29,6 @@ from edgewright.validation import ValidationFacts, ValidationRun
 
 Array = NDArray[Any]
 Measurements = dict[str, Measurement]
-#: stored samples that are carried to a timing probe
-_TIMING_SAMPLES = 32
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """Where everything is run, and how."""
-
-    device: Device
-    options: Config
-    runtime: Runtime
-    target: Target
-    measuring: Measuring
-
-    def probe(self, artifact: Artifact, stored: Array, *, timing: bool) -> tuple[ProbeFacts, Array | None]:
-        plan = ProbePlan(
-            runtime=self.target.runtime,
-            threads=self.measuring.threads,
-            warmup=self.measuring.warmup if timing else 0,
-            invocations=self.measuring.invocations if timing else 0,
-            outputs=not timing,
-        )
-        return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
-
-    @property
-    def output_evidence(self) -> Evidence:
-        return weakest(self.device.evidence, self.runtime.output_evidence)
-
-    @property
-    def latency_evidence(self) -> Evidence:
-        return weakest(self.device.evidence, self.runtime.latency_evidence)
-
-    @property
-    def memory_evidence(self) -> Evidence:
-        return weakest(self.device.evidence, self.runtime.memory_evidence)
-
-
-@dataclass
-class _Timings:
-    """What the processes of one file saw."""
-
-    latencies_ms: list[float] = field(default_factory=list)
-    peaks: list[int] = field(default_factory=list)
-    arenas: list[int] = field(default_factory=list)
-
-    def add(self, facts: ProbeFacts) -> None:
-        self.latencies_ms.extend(facts.latencies_ms)
-        self.peaks.extend(value for value in [facts.peak_memory_bytes] if value is not None)
-        self.arenas.extend(value for value in [facts.arena_bytes] if value is not None)
 
 
 def validate_artifact(
@@ -118,13 +64,13 @@ def validate_artifact(
         DeviceError: the device could not run the file.
         StoreError: a file of the artifact is missing or was changed.
     """
-    bench = _bench(target, measuring)
+    bench = bench_of(target, measuring)
     stored = dataset.stored(split)
     with stage(f"Validating {artifact.facts.recipe} for {target.name} on {split} data"):
         check_claims(artifact, bench.runtime, stored)
         outputs = _finite(bench.probe(artifact, stored, timing=False)[1])
         parity = compare_outputs(outputs, baseline_outputs, dataset.card.task, artifact.facts.outputs[0])
-        own, floats = _time_in_turn(bench, artifact, parent, stored) if timing else (_Timings(), _Timings())
+        own, floats = time_in_turn(bench, artifact, parent, stored) if timing else (Timings(), Timings())
         measurements, parents = (_measurements(bench, *each) for each in ((artifact, own), (parent, floats)))
         score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.output_evidence)
         facts = ValidationFacts(
@@ -143,17 +89,6 @@ def validate_artifact(
     return ValidationRun.seal(out, facts)
 
 
-def _bench(target: Target, measuring: Measuring) -> _Bench:
-    runtime, device = create("runtimes", target.runtime), create("devices", target.device)
-    try:
-        options = device.Options.model_validate(target.device_options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in ("device_options", *first["loc"]))
-        raise ConfigError(first["msg"], where=f"target {target.name}: {where}") from None
-    return _Bench(device, options, runtime, target, measuring)
-
-
 def _finite(outputs: Array | None) -> Array:
     """Pass outputs on, once they are numbers: a metric would count the argmax of NaN as an answer."""
     if outputs is None:
@@ -167,19 +102,7 @@ def _finite(outputs: Array | None) -> Array:
     return outputs
 
 
-def _time_in_turn(bench: _Bench, artifact: Artifact, parent: Artifact, stored: Array) -> tuple[_Timings, _Timings]:
-    own, floats = _Timings(), _Timings()
-    turns = [(artifact, own), (parent, floats)] if bench.runtime.runs_float else [(artifact, own)]
-    samples = stored[:_TIMING_SAMPLES]
-    with stage(f"Timing {artifact.facts.recipe} and its float parent", bench.measuring.processes * len(turns)) as advance:
-        for _ in range(bench.measuring.processes):
-            for file, timings in turns:
-                timings.add(bench.probe(file, samples, timing=True)[0])
-                advance()
-    return own, floats
-
-
-def _measurements(bench: _Bench, artifact: Artifact, timings: _Timings) -> Measurements:
+def _measurements(bench: Bench, artifact: Artifact, timings: Timings) -> Measurements:
     size = Measurement(
         value=artifact.facts.size_bytes, unit="bytes", n=1, evidence="measured", method="all files of the artifact"
     )
@@ -203,7 +126,7 @@ def _measurements(bench: _Bench, artifact: Artifact, timings: _Timings) -> Measu
 
 
 def _ratios(
-    measurements: Measurements, parents: Measurements, own: _Timings, floats: _Timings, seed: int, bench: _Bench
+    measurements: Measurements, parents: Measurements, own: Timings, floats: Timings, seed: int, bench: Bench
 ) -> Measurements:
     ratios = {}
     if own.latencies_ms and floats.latencies_ms:

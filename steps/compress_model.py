@@ -14,6 +14,7 @@ from edgewright.config.recipe import Rung
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
 from edgewright.framework import ModelPassRequest
+from edgewright.latency import latency_ratio
 from edgewright.plugins import create
 from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
@@ -53,7 +54,7 @@ def compress_model(
         seed=seed,
         out=out,
         checkpoints=Path(checkpoints),
-        latency_ratio=None,
+        latency_ratio=latency_ratio(target, measuring, candidate, dataset) if target else None,
     )
     facts = create("frameworks", candidate.facts.framework).passes[type(options)](request)
     made = Candidate.seal(out, facts.model_copy(update={"parent": candidate.digest}))

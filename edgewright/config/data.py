@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """DataSpec: where the data comes from, how it is split, prepared and checked."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgewright.config.base import Config
 
@@ -126,6 +126,11 @@ class Splits(Config):
         if sum(written) > 1 + 1e-6:
             raise ValueError(f"the fractions must not exceed 1, they add up to {sum(written):g}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # read back, a default would count as written, and the fractions would add up to more than 1
+        return {split: value for split, value in serialize(self).items() if split in self.model_fields_set}
 
 
 class DataChecks(Config):

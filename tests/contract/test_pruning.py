@@ -58,11 +58,11 @@ def over_time(sample, outputs):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(64, outputs))
 
 def ends_in_convolution(sample, outputs):
-    layers = nn.Conv2d(sample[0], 24, 3), nn.GroupNorm(4, 24), nn.ReLU(), nn.Conv2d(24, outputs, 3)
+    layers = nn.Conv2d(sample[0], 24, 3), nn.GroupNorm(4, 24), nn.PReLU(), nn.Conv2d(24, outputs, 3)
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 def up_and_down(sample, outputs):
-    layers = nn.Conv2d(sample[0], 16, 3), nn.ReLU(), nn.ConvTranspose2d(16, 12, 3), nn.LayerNorm([12, 8, 8][2:]), nn.ReLU()
+    layers = nn.Conv2d(sample[0], 16, 3), nn.ReLU(), nn.ConvTranspose2d(16, 12, 3), nn.LayerNorm(8), nn.ReLU()
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(768, outputs))
 
 def normed(sample, outputs):

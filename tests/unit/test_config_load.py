@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from edgewright.config import Budget, ReleaseConfig
+from edgewright.config.data import DataSpec
 from edgewright.config.load import explain, load_config
 from edgewright.config.reference import render
 from edgewright.errors import ConfigError
@@ -130,3 +131,9 @@ def test_an_error_of_another_type_names_its_own_keys() -> None:
     with pytest.raises(ValidationError) as caught:
         Budget.model_validate({"size_byte": 1})
     assert explain(caught.value, "--budget", root=Budget) == "--budget  size_byte: unknown key; did you mean 'size_bytes'?"
+
+
+def test_fractions_left_out_stay_left_out_when_a_configuration_is_stored_and_read_back() -> None:
+    spec = DataSpec.model_validate({"splits": {"train": 0.7, "calibration": 0.1, "validation": 0.2}})
+    assert DataSpec.model_validate(spec.model_dump()) == spec
+    assert DataSpec.model_validate_json(spec.model_dump_json()) == spec

@@ -131,7 +131,7 @@ class _Run:
         self.model, self.training, self.goal, self.metric = model, training, goal, data.metric
         self.learn, self.judge = data.learn, data.judge
         if self.learn.inputs.dim() == _IMAGES:
-            model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, its stubs do not have it
         self.optimizer = optimizer_for(model, training)
         self.history: list[Epoch] = []
         self.best: Weights = {}

@@ -65,9 +65,7 @@ def ds_cnn(sample: Shape, outputs: int, width: int = 32, blocks: int = 4, dropou
     return nn.Sequential(*layers, *_head(width, outputs, dropout))
 
 
-def ds_resnet(
-    sample: Shape, outputs: int, width: int = 8, blocks: Sequence[int] = (2, 3), dropout: float = 0.0
-) -> nn.Module:
+def ds_resnet(sample: Shape, outputs: int, width: int = 8, blocks: Sequence[int] = (2, 3), dropout: float = 0.0) -> nn.Module:
     """Return a residual network of depthwise-separable blocks for images (C, H, W): the shipped student.
 
     Two convolutions, width and 2x width (the second halves the image), then ``blocks[0]`` blocks of 4x width and

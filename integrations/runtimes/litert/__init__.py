@@ -29,6 +29,7 @@ class LiteRT(Runtime):
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[litert]'"
+    channel_multiple: ClassVar[int] = 8  # XNNPACK's kernels make 8 channels at a time
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:

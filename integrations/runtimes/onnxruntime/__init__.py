@@ -26,6 +26,7 @@ class OnnxRuntime(Runtime):
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[onnxruntime]'"
+    channel_multiple: ClassVar[int] = 8  # its kernels on x86 and ARM convolve blocks of 8 channels
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:

@@ -31,6 +31,7 @@ class TFLiteMicro(Runtime):
     output_evidence: ClassVar[Evidence] = "emulated"
     latency_evidence: ClassVar[Evidence] = "emulated"
     memory_evidence: ClassVar[Evidence] = "emulated"
+    channel_multiple: ClassVar[int] = 8  # Cortex-M kernels take 4, Helium 16; the same as LiteRT, so that both share candidates
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Channels that can only go together, after torch-pruning's dependency graph: found, ranked, and cut out of a model.
+"""Channels that can only go together: ranked over the whole model, and cut out of it.
 
-DepGraph (Fang et al., 2023, arXiv:2301.12900) couples layers over residual, depthwise, grouped and concatenated paths.
-Which channels go is chosen here, unit by unit over the whole model, so that a share is met closely and no layer empties.
+torch-pruning says what is coupled and cuts it. Which channels go is chosen here, unit by unit: its own pruners stop where
+a threshold would take a whole layer, count no groups of unlike size, and take a layer's share with a coarse hand.
 """
 
 import copy
 import math
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +17,28 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from edgewright.errors import ModelError
+from edgewright.integrations.frameworks.pytorch.passes.dependencies import (
+    Sample,
+    channel_groups,
+    free_groups,
+    groups_of,
+    has_channels,
+    is_depthwise,
+    makes,
+    not_followed,
+    traced,
+    width_of,
+)
 from edgewright.integrations.frameworks.pytorch.structure import kind_of
 
-Sample = tuple[int, ...]
 Score = Callable[[Any], Tensor | None]
 """One of torch_pruning's importances: a group to a score for each of its channels."""
 Floors = dict[str, int]
 """Channels that a layer keeps at least, by its name."""
 KEPT = 0.1
 """Share of a layer's channels that always stays, and one at least: next to nothing passes a layer that is narrower."""
-_CLOSE = 1e-3
+_CLOSE, _NOISE = 1e-3, 1e-6
+"""How close two answers are that only rounding sets apart: relative to the largest, and absolute."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Part:
 
 def floors(model: nn.Module) -> Floors:
     """Return what each layer keeps at least."""
-    sizes = {name: _width(layer) for name, layer in model.named_modules() if kind_of(layer) is not None}
+    sizes = {name: width_of(layer) for name, layer in model.named_modules() if kind_of(layer) is not None}
     return {name: max(1, math.ceil(KEPT * size)) for name, size in sizes.items()}
 
 
@@ -72,10 +82,10 @@ def ranked(model: nn.Module, sample: Sample, score: Score, least: Floors) -> lis
     Raises:
         ModelError: the model cannot be traced.
     """
-    with _traced(model, sample) as graph:
+    with traced(model, sample) as graph:
         names = {layer: name for name, layer in model.named_modules()}
-        found = [(unit, touched) for group in _free(graph) for unit, touched in _units(group, score, names)]
-    left = {name: _width(layer) for name, layer in model.named_modules() if kind_of(layer) is not None}
+        found = [(unit, touched) for group in free_groups(graph) for unit, touched in _units(group, score, names)]
+    left = {name: width_of(layer) for name, layer in model.named_modules() if kind_of(layer) is not None}
     taken = []
     for unit, touched in sorted(found, key=lambda pair: pair[0].score):
         if all(left[name] - count >= least[name] for name, count in touched.items()):
@@ -101,7 +111,7 @@ def rounded(units: Sequence[Unit], round_to: int) -> list[Unit]:
 def cut(model: nn.Module, sample: Sample, units: Sequence[Unit]) -> nn.Module:
     """Return a copy of a model without these units."""
     model = copy.deepcopy(model)
-    with _traced(model, sample) as graph:
+    with traced(model, sample) as graph:
         for group in _groups(graph, model, units):
             group.prune(record_history=False)
     return model
@@ -109,7 +119,7 @@ def cut(model: nn.Module, sample: Sample, units: Sequence[Unit]) -> nn.Module:
 
 def parts(model: nn.Module, sample: Sample, units: Sequence[Unit]) -> list[Part]:
     """Return where the units lie in the weights of a model, as outputs and as inputs of layers."""
-    with _traced(model, sample) as graph:
+    with traced(model, sample) as graph:
         items = [item for group in _groups(graph, model, units) for item in group.items]
         return [part for dep, positions in items for part in _parts(dep, positions)]
 
@@ -134,80 +144,8 @@ def check_cut(model: nn.Module, smaller: nn.Module, sample: Sample, units: Seque
     if answer.shape != wanted.shape:
         raise _hard_coded(f"for two samples it returns the shape {tuple(answer.shape)}")
     mixes = any(isinstance(layer, nn.LayerNorm | nn.GroupNorm) for layer in model.modules())
-    if not mixes and float((answer - wanted).abs().max()) > _CLOSE * float(wanted.abs().max() + 1):
-        raise ModelError(
-            "the model combines channels in a way that pruning does not follow, such as a channel shuffle, a split into "
-            "parts of a written-down size, or a mean over channels",
-            where="model.architecture",
-            to_do="distill into a narrower model instead, or join paths by addition and concatenation only",
-        )
-
-
-@contextmanager
-def _traced(model: nn.Module, sample: Sample) -> Iterator[Any]:
-    """Trace a model in inference mode; frozen weights, which autograd would not see, are thawed meanwhile."""
-    import torch_pruning
-
-    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    model.requires_grad_(True)
-    try:
-        # in a tuple: a bare tensor would be tried without its batch first
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            example = (torch.zeros(1, *sample),)
-            try:
-                graph = torch_pruning.DependencyGraph().build_dependency(model, example, verbose=False)
-            except Exception as error:
-                raise _untraceable(f"{type(error).__name__}: {error}") from error
-            yield graph
-    finally:
-        for name in frozen:
-            model.get_parameter(name).requires_grad_(False)
-
-
-def _free(graph: Any) -> list[Any]:
-    """Groups of channels that may go: not the model's outputs, and nothing that cannot be built again."""
-    held = _output_layers(graph)
-    try:
-        return [group for group in graph.get_all_groups(ignored_layers=held) if _can_go(group)]
-    except Exception as error:
-        raise _untraceable(f"{type(error).__name__}: {error}") from error
-
-
-def _output_layers(graph: Any) -> list[nn.Module]:
-    """The layers that make the model's outputs, behind which there are only operations without weights of their own."""
-    waiting, seen = [next(iter(graph.module2node.values()))], set()
-    found: list[nn.Module] = []
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node.module, _ConvNd | nn.Linear):
-            found.append(node.module)
-        else:
-            waiting.extend(node.inputs)
-    return found
-
-
-def _can_go(group: Any) -> bool:
-    """Whether all layers of a group can be built again, and lose as much of each of their own groups."""
-    layers = [dep.target.module for dep, _ in group.items]
-    weighted = [layer for layer in layers if isinstance(layer, nn.Parameter) or _has_weights(layer)]
-    each, width = _channel_groups(group), len(group.items[0].idxs)
-    if width % each or any(kind_of(layer) is None or _is_odd(layer) for layer in weighted):
-        return False
-    units = range(width // each)
-    grouped = [item for item in group.items if _grouped(item.dep.target.module) > 1]
-    return all(_is_even(item, unit, len(units)) for item in grouped for unit in units)
-
-
-def _is_even(item: Any, unit: int, size: int) -> bool:
-    """Whether a unit takes the same channels out of each group of a grouped layer."""
-    layer = item.dep.target.module
-    positions = [at for at, root in zip(item.idxs, item.root_idxs, strict=True) if root % size == unit]
-    block = (_width(layer) if _makes(item.dep) else layer.in_channels) // _grouped(layer)
-    return len({frozenset(at % block for at in positions if at // block == one) for one in range(_grouped(layer))}) == 1
+    if not mixes and float((answer - wanted).abs().max()) > _CLOSE * float(wanted.abs().max()) + _NOISE:
+        raise not_followed()
 
 
 def _units(group: Any, score: Score, names: dict[nn.Module, str]) -> Iterator[tuple[Unit, Counter[str]]]:
@@ -215,18 +153,17 @@ def _units(group: Any, score: Score, names: dict[nn.Module, str]) -> Iterator[tu
     scores = score(group)
     if scores is None:
         return
-    each, root = _channel_groups(group), names[group.items[0].dep.target.module]
+    each, root = channel_groups(group), names[group.items[0].dep.target.module]
     width = len(group.items[0].idxs)
     # a group whose weights are all zero has no scale to be measured by
     means = scores.nan_to_num(0.0).reshape(each, -1).mean(0).tolist()
+    made = [item for item in group.items if has_channels(item.dep.target.module) and makes(item.dep)]
+    counts = [(names[item.dep.target.module], Counter(item.root_idxs)) for item in made]
     for number, mean in enumerate(means):
         channels = tuple(range(number, width, len(means)))
         touched: Counter[str] = Counter()
-        for item in group.items:
-            layer = item.dep.target.module
-            if _has_weights(layer) and _makes(item.dep):
-                lost = sum(1 for channel in item.root_idxs if channel in channels)
-                touched[names[layer]] = max(touched[names[layer]], lost)
+        for name, count in counts:
+            touched[name] = max(touched[name], sum(count[channel] for channel in channels))
         yield Unit(root, channels, width, mean), touched
 
 
@@ -242,64 +179,17 @@ def _groups(graph: Any, model: nn.Module, units: Sequence[Unit]) -> Iterator[Any
 
 def _parts(dep: Any, positions: Sequence[int]) -> Iterator[Part]:
     layer = dep.target.module
-    if not _has_weights(layer) or isinstance(layer, nn.PReLU) or layer.weight is None:
+    if not has_channels(layer) or isinstance(layer, nn.PReLU) or layer.weight is None:
         return
-    consumes = isinstance(layer, _ConvNd | nn.Linear) and not _makes(dep)
+    consumes = isinstance(layer, _ConvNd | nn.Linear) and not makes(dep)
     transposed = isinstance(layer, nn.ConvTranspose2d)
-    axis = int(consumes != transposed) if layer.weight.dim() > 1 and not _is_depthwise(layer) else 0
-    if consumes and _grouped(layer) > 1:
+    axis = int(consumes != transposed) if layer.weight.dim() > 1 and not is_depthwise(layer) else 0
+    if consumes and groups_of(layer) > 1:
         positions = [position for position in positions if position < layer.in_channels // layer.groups]
     at = torch.tensor(sorted(set(positions)), dtype=torch.int64)
     yield Part(layer.weight.data, axis, at, consumes)
     if not consumes and layer.bias is not None:
         yield Part(layer.bias.data, 0, at, consumes)
-
-
-def _makes(dep: Any) -> bool:
-    """Whether a group's entry takes output channels of its layer."""
-    return dep.handler.__name__ == "prune_out_channels"
-
-
-def _channel_groups(group: Any) -> int:
-    """Number of channels that only go together."""
-    return math.lcm(*(_grouped(dep.target.module) for dep, _ in group.items))
-
-
-def _grouped(layer: Any) -> int:
-    if isinstance(layer, nn.GroupNorm):
-        return layer.num_groups
-    return layer.groups if isinstance(layer, _ConvNd) and not _is_depthwise(layer) else 1
-
-
-def _is_odd(layer: Any) -> bool:
-    """Whether a convolution is of a kind that torch-pruning cuts wrongly."""
-    if not isinstance(layer, _ConvNd) or layer.groups == 1:
-        return False
-    return bool(layer.transposed or layer.groups == layer.out_channels != layer.in_channels)
-
-
-def _is_depthwise(layer: Any) -> bool:
-    return isinstance(layer, _ConvNd) and layer.groups == layer.out_channels == layer.in_channels > 1
-
-
-def _has_weights(layer: Any) -> bool:
-    return isinstance(layer, nn.Module) and bool(layer.state_dict())
-
-
-def _width(layer: nn.Module) -> int:
-    """Output channels of a layer whose kind is known."""
-    if isinstance(layer, nn.LayerNorm):
-        return layer.normalized_shape[-1]
-    names = ("out_channels", "out_features", "num_features", "num_channels", "num_parameters")
-    return next(int(getattr(layer, name)) for name in names if hasattr(layer, name))
-
-
-def _untraceable(why: str) -> ModelError:
-    return ModelError(
-        f"the channels of the model cannot be traced: {why}",
-        where="model.architecture",
-        to_do="use layers of torch.nn in a forward pass without branches on values, or leave pruning out",
-    )
 
 
 def _hard_coded(why: str) -> ModelError:

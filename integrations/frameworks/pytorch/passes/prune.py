@@ -20,8 +20,9 @@ from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Splits
 from edgewright.integrations.frameworks.pytorch.objective import Loss, best_of, loss_function
 from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, fine_tuning, finish, keep_zeros, load_float
+from edgewright.integrations.frameworks.pytorch.passes.dependencies import Sample
 from edgewright.integrations.frameworks.pytorch.passes.group_sparsity import Fading
-from edgewright.integrations.frameworks.pytorch.passes.groups import Floors, Sample, Score, Unit, floors, ranked, rounded
+from edgewright.integrations.frameworks.pytorch.passes.groups import Floors, Score, Unit, floors, ranked, rounded
 from edgewright.integrations.frameworks.pytorch.passes.search import Search, share_of_counted
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 from edgewright.integrations.frameworks.pytorch.samples import Samples

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many of a ranking of channels have to go for a share of operations, parameters or measured latency to be gone.
 
-Each time a model is really cut and then counted, or measured on the target; bisection, since more cut never counts more.
+Each time a model is really cut and then counted, or measured on the target. Bisection: more cut never counts more; a
+latency may rise with it, and what is found is then enough, though perhaps not the fewest.
 """
 
 import json
@@ -20,7 +21,8 @@ from edgewright.errors import ConfigError, ModelError
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.passes.common import pass_digest
-from edgewright.integrations.frameworks.pytorch.passes.groups import Sample, Unit, check_cut, cut, rounded
+from edgewright.integrations.frameworks.pytorch.passes.dependencies import Sample
+from edgewright.integrations.frameworks.pytorch.passes.groups import Unit, check_cut, cut, rounded
 from edgewright.integrations.frameworks.pytorch.structure import count_macs, count_parameters, describe
 from edgewright.integrations.frameworks.pytorch.weights import write_weights
 
@@ -121,12 +123,16 @@ class Search:
 
     def _too_much(self, share: float) -> ModelError:
         most = math.floor(share * 100) / 100
-        step, rounding = self.step, ", or a smaller round_to" if self.step.round_to > 1 else ""
+        step = self.step
+        rounding = ", or a smaller round_to" if step.round_to > 1 else ""
+        if step.of == "latency":
+            rounding = "" if step.round_to > 1 else "; or 'round_to: 8': kernels may be slow with odd numbers of channels"
+        to_do = f"write a ratio of at most {most:g}" if most > 0 else "distill into a smaller model instead"
         return ModelError(
             f"at most {100 * share:.1f} % of the {_WORDS[step.of]} can go, {100 * step.ratio:.4g} % are asked for: "
             "outputs stay, and so does a tenth of every layer's channels",
             where=f"recipe {step.name}",
-            to_do=f"write a ratio of at most {most:g}{rounding}" if most > 0 else "distill into a smaller model instead",
+            to_do=f"{to_do}{rounding}",
         )
 
 

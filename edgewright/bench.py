@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench: a target's device and runtime, ready to run files on, and to time two of them in turn.
+
+Each timing is a fresh process, and the two files take turns, so that both see the same machine.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edgewright.artifact import Artifact
+from edgewright.config.base import Config
+from edgewright.config.gate import Measuring
+from edgewright.config.target import Target
+from edgewright.device import Device, ProbeFacts, ProbePlan
+from edgewright.errors import ConfigError
+from edgewright.measure import Evidence, weakest
+from edgewright.plugins import create
+from edgewright.progress import stage
+from edgewright.runtime import Runtime
+
+Array = NDArray[Any]
+#: stored samples that are carried to a timing probe
+_TIMING_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where everything is run, and how."""
+
+    device: Device
+    options: Config
+    runtime: Runtime
+    target: Target
+    measuring: Measuring
+
+    def probe(self, artifact: Artifact, stored: Array, *, timing: bool) -> tuple[ProbeFacts, Array | None]:
+        """Run stored samples in one fresh process: timed, or else for their outputs.
+
+        Raises:
+            DeviceError: the device could not run the file.
+        """
+        plan = ProbePlan(
+            runtime=self.target.runtime,
+            threads=self.measuring.threads,
+            warmup=self.measuring.warmup if timing else 0,
+            invocations=self.measuring.invocations if timing else 0,
+            outputs=not timing,
+        )
+        return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
+
+    @property
+    def output_evidence(self) -> Evidence:
+        """Of accuracy and parity taken here."""
+        return weakest(self.device.evidence, self.runtime.output_evidence)
+
+    @property
+    def latency_evidence(self) -> Evidence:
+        """Of latencies taken here."""
+        return weakest(self.device.evidence, self.runtime.latency_evidence)
+
+    @property
+    def memory_evidence(self) -> Evidence:
+        """Of memory taken here."""
+        return weakest(self.device.evidence, self.runtime.memory_evidence)
+
+
+@dataclass
+class Timings:
+    """What the processes of one file saw."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
+    arenas: list[int] = field(default_factory=list)
+
+    def add(self, facts: ProbeFacts) -> None:
+        """Add what one process saw."""
+        self.latencies_ms.extend(facts.latencies_ms)
+        self.peaks.extend(value for value in [facts.peak_memory_bytes] if value is not None)
+        self.arenas.extend(value for value in [facts.arena_bytes] if value is not None)
+
+
+def bench_of(target: Target, measuring: Measuring) -> Bench:
+    """Return the bench of a target.
+
+    Raises:
+        ConfigError: its device takes no such option.
+    """
+    runtime, device = create("runtimes", target.runtime), create("devices", target.device)
+    try:
+        options = device.Options.model_validate(target.device_options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("device_options", *first["loc"]))
+        raise ConfigError(first["msg"], where=f"target {target.name}: {where}") from None
+    return Bench(device, options, runtime, target, measuring)
+
+
+def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact, stored: Array) -> tuple[Timings, Timings]:
+    """Time a file and its parent on stored samples, process by process in turn; the file alone where no float file runs.
+
+    Raises:
+        DeviceError: the device could not run one of them.
+    """
+    own, floats = Timings(), Timings()
+    turns = [(artifact, own), (parent, floats)] if bench.runtime.runs_float else [(artifact, own)]
+    samples = stored[:_TIMING_SAMPLES]
+    with stage(f"Timing {artifact.facts.recipe} and its float parent", bench.measuring.processes * len(turns)) as advance:
+        for _ in range(bench.measuring.processes):
+            for file, timings in turns:
+                timings.add(bench.probe(file, samples, timing=True)[0])
+                advance()
+    return own, floats
