@@ -60,14 +60,15 @@ def test_the_last_rung_of_a_ready_ladder_can_be_made(
     for number, step in enumerate(rung.model_passes):
         out = tmp_path / f"{number}"
         out.mkdir()
-        measured = None
-        if needs_target(step):
+        short, measured = step.model_copy(update={"epochs": 1}), None
+        if needs_target(step):  # a tenth can go on a machine under any load; that a whole half goes is no matter of a test
             measured = latency_ratio(target, release.measuring, candidate, data)
-        short = step.model_copy(update={"epochs": 1})
+            short = short.model_copy(update={"ratio": 0.1})
         request = ModelPassRequest(candidate, baseline, data, short, METRIC, SEED, out, out / "checkpoints", measured)
         candidate = Candidate.seal(out, create("frameworks", "pytorch").passes[type(step)](request))
     artifact = export_model(candidate, data, target.runtime, {}, tmp_path / "exported")
     if rung.file_passes:
         artifact = apply_pass(artifact, data, target.runtime, rung, tmp_path / "converted")
-    assert artifact.facts.recipe == "-".join(step.name for step in rung.passes)
-    assert artifact.facts.size_bytes > 0
+    names = [step.name for step in candidate.facts.passes] + [step.name for step in rung.file_passes]
+    assert len(names) == len(rung.passes)
+    assert artifact.facts.size_bytes == artifact.main_file.stat().st_size
