@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TensorFlow's magic wand digits as a source for `data.source: magic_wand:strokes`: 1,000 digits drawn in the air."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ ARCHIVE = Archive(
         "offset": ("int64", "(N + 1,) where each begins in points, and the end"),
         "y": ("uint8", "(N,) the digit"),
     },
-    origin="TensorFlow's magic wand digits (Pete Warden and others, Apache-2.0) are published at\n"
-    "https://github.com/tensorflow/tflite-micro-arduino-examples (examples/magic_wand) as strokes in JSON.",
+    origin="TensorFlow's magic wand digits (Pete Warden, Apache-2.0) are published at\n"
+    "https://github.com/petewarden/magic_wand_digit_data as strokes in JSON.",
 )
 
 
@@ -30,7 +31,7 @@ def strokes() -> tuple[Array, Array]:
     """
     stored = ARCHIVE.read()
     ends = stored["offset"]
-    drawn = [stored["points"][start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    drawn = [stored["points"][start:end] for start, end in pairwise(ends)]
     return np.stack([normalized(resampled(stroke, LENGTH)) for stroke in drawn]), stored["y"]
 
 
@@ -44,4 +45,5 @@ def normalized(stroke: Array) -> Array:
     """Centre a stroke (2, L) on the middle of its box, and scale the box's larger side to 2."""
     low, high = stroke.min(1, keepdims=True), stroke.max(1, keepdims=True)
     largest = max(float((high - low).max()), 1e-6)
-    return ((stroke - (low + high) / 2) * (2 / largest)).astype(np.float32)
+    centred: Array = stroke - (low + high) / 2
+    return (centred * (2 / largest)).astype(np.float32)

@@ -4,8 +4,8 @@
     python benchmarks/overhead.py [--rounds 3]
 
 Three ways, in turn, each from nothing (own ZenML store, own MLflow store, own output): `bare_demo.py` (no pipeline at all),
-`bare_zenml.py` (its stages as ZenML steps), and `edgewright run examples/quickstart/release.yaml`. Also a second run of
-edgewright with nothing changed.
+`bare_zenml.py` (its stages as ZenML steps), and `edgewright run overhead.yaml`, the demo with its ladder written by hand.
+Also a second run of edgewright with nothing changed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from measuring import Taken, load, process, save, show
 
 HERE = Path(__file__).parent
 EDGEWRIGHT = Path(sys.executable).with_name("edgewright")
-DEMO = HERE.parent / "examples" / "quickstart" / "release.yaml"
+DEMO = HERE / "overhead.yaml"
 
 
 def main() -> None:

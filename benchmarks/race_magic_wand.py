@@ -9,7 +9,7 @@ on the terminal. An interrupted race goes on in its work folder.
 
 from magic_wand import ARCHIVE
 from micro.command import main
-from micro.report import Goals
+from micro.tables import Goals
 
 GOALS = Goals(top1=0.98, size_bytes=16_384, arena_bytes=8_192)
 

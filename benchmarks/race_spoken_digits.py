@@ -8,7 +8,7 @@ tables on the terminal. An interrupted race goes on in its work folder.
 """
 
 from micro.command import main
-from micro.report import Goals
+from micro.tables import Goals
 from spoken_digits import ARCHIVE
 
 GOALS = Goals(top1=0.97, size_bytes=30_000, arena_bytes=24_576)

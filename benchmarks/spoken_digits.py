@@ -4,6 +4,7 @@
 The split is the data set's own: recordings 0 to 4 of each speaker and digit are the test data.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def recordings() -> dict[str, tuple[Array, Array]]:
     stored = ARCHIVE.read()
     audio, ends = stored["audio"], stored["offset"]
     waveforms = np.zeros((len(ends) - 1, LENGTH), np.int16)
-    for row, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
+    for row, (start, end) in enumerate(pairwise(ends)):
         clip = audio[start:end][:LENGTH]
         waveforms[row, : len(clip)] = clip
     test = stored["is_test"]

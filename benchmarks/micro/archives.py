@@ -58,4 +58,5 @@ class Archive:
     @property
     def _help(self) -> str:
         arrays = "\n".join(f"  {key:8} {dtype:8} {what}" for key, (dtype, what) in self.keys.items())
-        return f"{self.origin}\nSave it as {self.file}, with numpy.savez, and name its folder in EDGEWRIGHT_DATA. It holds:\n{arrays}"
+        asked = f"Save it as {self.file}, with numpy.savez, and name its folder in EDGEWRIGHT_DATA. It holds:"
+        return f"{self.origin}\n{asked}\n{arrays}"

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 from measuring import save
+
 from micro.archives import Archive
+from micro.plot import plot
 from micro.release import HERE, Row, race
-from micro.report import Goals, climb, goals, plot, results
+from micro.tables import Goals, climb, goals, results
 
 
 def main(name: str, title: str, about: str | None, archive: Archive, asked: Goals) -> None:

@@ -5,6 +5,7 @@ What a folder holds is kept: an interrupted race goes on, a finished one is read
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,11 +14,11 @@ from pathlib import Path
 
 import yaml
 from measuring import environment, load
-from micro.archives import Archive
 
 from edgewright.measure import Measurement
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 from edgewright.report.release_json import read
+from micro.archives import Archive
 
 HERE = Path(__file__).parents[1]
 PROMOTED, REFUSED = 0, 1
@@ -83,7 +84,8 @@ def _run(config: Path, archive: Archive) -> None:
     folder = config.parent
     log, store = folder / "edgewright.log", folder / "zenml"
     # data functions lie beside the scripts; the release runs in the seed's folder
-    own = {"PYTHONPATH": str(HERE), "EDGEWRIGHT_DATA": str(archive.path.parent), "ZENML_CONFIG_PATH": str(store),
+    paths = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(HERE)]))
+    own = {"PYTHONPATH": paths, "EDGEWRIGHT_DATA": str(archive.path.parent), "ZENML_CONFIG_PATH": str(store),
            "ZENML_LOCAL_STORES_PATH": str(store / "local_stores")}  # fmt: skip
     with log.open("ab") as stream:
         done = subprocess.run(
@@ -109,7 +111,7 @@ def rows_of(facts: ReleaseFacts, seed: int, seconds: float | None) -> list[Row]:
 
 
 def _baseline(facts: ReleaseFacts, target: TargetFacts, seed: int, seconds: float | None, busy: float) -> Row:
-    parent = next((rung.validation.parent for rung in target.rungs if rung.validation is not None), {})
+    parent: dict[str, Measurement] = next((rung.validation.parent for rung in target.rungs if rung.validation is not None), {})
     return Row(
         seed,
         FLOAT,
@@ -155,4 +157,6 @@ def _interval(top1: Measurement | None) -> tuple[float | None, float | None, flo
 
 def _bytes(taken: dict[str, Measurement]) -> tuple[float | None, float | None, str]:
     size, arena = taken.get("size_bytes"), taken.get("peak_memory_bytes")
-    return size and size.value, arena and arena.value, arena.evidence if arena is not None else ""
+    if arena is None:
+        return (size.value if size is not None else None), None, ""
+    return (size.value if size is not None else None), arena.value, arena.evidence
