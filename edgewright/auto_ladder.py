@@ -51,6 +51,8 @@ class Tried:
 
     planned: Planned
     missed: frozenset[Axis]
+    worth_it: bool = True
+    """Whether it was better than the float file, or traded what the target may trade."""
 
 
 def plan(runtime: Runtime, framework: Framework, students: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Planned, ...]:
@@ -82,6 +84,8 @@ def cannot_help(planned: Planned, tried: Sequence[Tried], better_than: Planned |
         capacity = one.missed & _CAPACITY
         if capacity and _no_smaller(planned, one.planned):
             return f"{one.planned.rung.name} missed the {_and(capacity)} budget, and {planned.rung.name} needs no less"
+        if not one.worth_it and planned.bytes == one.planned.bytes and _no_smaller(planned, one.planned):
+            return f"{one.planned.rung.name} was not worth it, and {planned.rung.name} has the same size and number format"
     if better_than is not None and axis in _CAPACITY and _no_smaller(planned, better_than):
         return f"{better_than.rung.name} meets the budget, and {planned.rung.name} cannot be better in {axis}"
     return None

@@ -51,7 +51,7 @@ class Rungs:
         """Note what the rung tried last has missed: by the gate on test data where it got that far, else by screening."""
         if self.tried and self.tried[-1].planned.rung.name == rung.recipe:
             broken = [finding.rule for finding in rung.gate or rung.screening if finding.outcome != "pass"]
-            self.tried[-1] = Tried(self.tried[-1].planned, missed_axes(broken))
+            self.tried[-1] = Tried(self.tried[-1].planned, missed_axes(broken), worth_it="worth_it" not in broken)
 
     def _why_not(self, planned: Planned, best: RungFacts | None) -> str | None:
         known = {one.planned.rung.name: one.planned for one in self.tried}

@@ -203,7 +203,7 @@ def test_ctrl_c_then_resume(project: Project, store: dict[str, str], where: str)
     interrupt_in = ""
     if where == "training":
         project.write(seed=5)  # what the shared store has not trained yet
-        interrupt_in = "edgewright.integrations.frameworks.pytorch.training:_Run._save"
+        interrupt_in = "edgewright.integrations.frameworks.pytorch.fit:_Run._save"
     else:
         project.write(targets=[{**TARGET, "runtime": "stubborn:Stubborn"}])
     ended = project.edgewright("run", "release.yaml", interrupt_in=interrupt_in, environment=store)

@@ -106,6 +106,13 @@ def test_a_latency_miss_is_never_answered_by_unstructured_pruning() -> None:
     assert "kernels are dense" in left_out["sparsify70-ptq_w8a8"]
 
 
+def test_a_trade_that_nobody_asked_for_is_not_tried_again_in_the_same_format() -> None:
+    first, fallback, trained, half, pruned, *_ = planned()
+    tried = [Tried(first, frozenset(), worth_it=False)]
+    assert "was not worth it" in str(cannot_help(trained, tried, None, None))
+    assert [cannot_help(one, tried, None, None) for one in (fallback, half, pruned)] == [None, None, None]
+
+
 def test_with_an_objective_only_what_can_be_better_is_tried() -> None:
     first, fallback, *_ = planned()
     prune = next(one for one in planned() if one.rung.name == "prune50-ptq_w8a8")
