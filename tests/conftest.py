@@ -13,5 +13,6 @@ os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
     GX_ANALYTICS_ENABLED="false",
     OMP_NUM_THREADS="1",  # as many workers as cores: more threads would only wait for each other
+    OMP_WAIT_POLICY="PASSIVE",
 )
 os.environ.pop("MLFLOW_TRACKING_URI", None)

@@ -30,7 +30,6 @@ from edgewright.quantize import Operator, answers, with_followers
 from edgewright.runtime import PassRequest, Runtime
 from edgewright.testing.patterns import SAMPLES, three_classes
 
-torch.set_num_threads(1)
 WANTED = 0.95
 INPUTS = np.random.default_rng(0).normal(size=(160, 16)).astype(np.float32)
 IMAGES = np.random.default_rng(0).normal(size=(160, 3, 6, 8)).astype(np.float32)

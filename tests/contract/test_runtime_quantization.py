@@ -18,8 +18,6 @@ from edgewright.integrations.runtimes.tflite_micro.arena import open_in_arena
 from edgewright.quantize import answers as run_file
 from edgewright.runtime import PassRequest, Runtime, quantize_input
 
-torch.set_num_threads(2)
-
 
 class Spiky(nn.Module):
     """One hidden layer whose activations are small, but for the rare sample that drives them far out."""
