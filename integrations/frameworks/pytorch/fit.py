@@ -20,6 +20,7 @@ from edgewright.framework import Array
 from edgewright.integrations.frameworks.pytorch import checkpoints as store
 from edgewright.integrations.frameworks.pytorch.augment import augment, check_augmentation
 from edgewright.integrations.frameworks.pytorch.build import finds_anomalies
+from edgewright.integrations.frameworks.pytorch.memory import keep_freed_memory
 from edgewright.integrations.frameworks.pytorch.objective import (
     Loss,
     best_of,
@@ -113,6 +114,7 @@ def fit(
         ConfigError: samples of this shape cannot be augmented as asked.
     """
     check_augmentation(training.augmentation, tuple(data.learn.inputs.shape[1:]))
+    keep_freed_memory()
     run = _Run(model, training, goal, data)
     run.to_end(label, checkpoints, digest)
     model.load_state_dict(run.best)

@@ -68,7 +68,7 @@ def _teach(request: ModelPassRequest, student: nn.Module, teachers: Sequence[nn.
             watched = stack.enter_context(Features(student)), stack.enter_context(Features(teachers[0]))
             objective = _Objective(step, labels, classes, _ask_live(teachers), watched)
         elif training.augmentation != Augmentation():
-            objective = _Objective(step, labels, classes, _ask_live(teachers))
+            objective = _Objective(step, labels, classes, _ask_live(teachers, half=classes))
         else:
             splits, lesson = _ask_once(teachers, splits)
             objective = _Objective(step, labels, classes, lesson)
@@ -116,9 +116,12 @@ def _hints(model: Hinted, student: Features, teacher: Features) -> Tensor:
     return torch.stack([losses.hint(projected, one) for projected, one in pairs]).mean()
 
 
-def _ask_live(teachers: Sequence[nn.Module]) -> Lesson:
-    """The teachers answer each batch anew: it is augmented, or their feature maps are wanted too."""
-    return lambda inputs, targets: (targets, ask(teachers, inputs))
+def _ask_live(teachers: Sequence[nn.Module], *, half: bool = False) -> Lesson:
+    """The teachers answer each batch anew: it is augmented, or their feature maps are wanted too.
+
+    Logits that are softened anyway may come in half precision.
+    """
+    return lambda inputs, targets: (targets, ask(teachers, inputs, half=half))
 
 
 def _ask_once(teachers: Sequence[nn.Module], splits: Splits) -> tuple[Splits, Lesson]:
