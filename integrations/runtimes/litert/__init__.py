@@ -12,6 +12,7 @@ from edgewright.config.base import Config
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
 from edgewright.integrations.runtimes.litert import file as tflite_file
 from edgewright.integrations.runtimes.litert import keras_export, quantized
+from edgewright.integrations.runtimes.litert.names import shorten
 from edgewright.integrations.runtimes.litert.session import LiteRTSession, open_session
 from edgewright.integrations.runtimes.litert.static import to_static
 from edgewright.integrations.runtimes.litert.weights import to_dynamic, to_float16, to_int4
@@ -43,6 +44,7 @@ class LiteRT(Runtime):
             ExportError: the converter refused the model; the operator is named where it is known.
         """
         (keras_export if keras_export.is_keras(model) else tflite_file).export(model, example, out)
+        shorten(out)
 
     def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
         """Write a model that was trained with its quantization: int8 throughout, inputs and outputs too.
@@ -51,6 +53,7 @@ class LiteRT(Runtime):
             ExportError: the toolkit refused the model, or left a layer in float; it is named.
         """
         (keras_export if keras_export.is_keras(model) else quantized).export_quantized(model, example, out)
+        shorten(out)
 
     def inspect(self, file: Path) -> Signature:
         """Read names, shapes, dtypes, layout and quantization, after verifying the file's structure.
