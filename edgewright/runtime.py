@@ -90,7 +90,7 @@ class Runtime(ABC):
     takes_quantized: ClassVar[bool] = False
     """Whether it exports models that were trained with their quantization (`qat_w8a8`), scales and all."""
     converts_models: ClassVar[bool] = False
-    """Whether its passes need the live model beside the float file: quantization comes before lowering, and no file goes back."""
+    """Whether its passes need the live model beside the float file: it quantizes before it lowers, and no file goes back."""
     channel_multiple: ClassVar[int] = 1
     """Channels that its kernels take in one go: pruning for it leaves multiples of this."""
 

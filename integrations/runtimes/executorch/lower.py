@@ -57,9 +57,10 @@ def lower(model: Any, example: torch.Tensor, out: Path, delegate: Delegate) -> N
     exported = torch.export.export(model, (example,))
     lowered = to_edge_transform_and_lower(exported, partitioner=[partitioner(delegate)])
     out.write_bytes(lowered.to_executorch().buffer)
-    if BACKENDS[delegate] not in program.backends(program.read(out)):
+    written = program.read(out)
+    if BACKENDS[delegate] not in program.backends(written):
         raise ExportError(
-            f"ExecuTorch's delegate {delegate!r} took no operator of the model: {', '.join(program.operators(program.read(out)))}",
+            f"ExecuTorch's delegate {delegate!r} took no operator of the model: {', '.join(program.operators(written))}",
             where=str(out),
             to_do="take another delegate or another runtime: ExecuTorch's own kernels are for reference",
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what XNNPACK is handed in a .pte file: the graph of each delegated part, with the scales it computes with.
 
-The payload is a header and a flatbuffer (backends/xnnpack/serialization of ExecuTorch), which ExecuTorch's own flatc
-writes out as JSON.
+The payload is a header and a flatbuffer (backends/xnnpack/serialization of ExecuTorch). ExecuTorch's own flatc writes it
+out as JSON, with six decimals: too few for a scale, which is therefore read from the flatbuffer itself.
 """
 
 import json
@@ -21,6 +21,9 @@ LAYERS = ("XNNConv2d", "XNNDepthwiseConv2d", "XNNConvTranspose2d", "XNNDepthwise
 """Operators with weights."""
 
 _MAGIC = b"XH00"
+#: places of fields in the tables of the schema (4 and 2 for each field before), and numbers of its unions' members
+_XVALUES, _UNION_TYPE, _UNION, _QUANTIZATION_TYPE, _QUANTIZATION, _SCALE = 8, 4, 6, 6, 8, 4
+_QUANTIZED_VALUE, _PER_TENSOR = 2, 2
 
 
 def graphs(program: Any, plan: Any) -> dict[int, Graph]:
@@ -33,7 +36,7 @@ def graphs(program: Any, plan: Any) -> dict[int, Graph]:
 
 
 def values(graph: Graph) -> dict[int, dict[str, Any]]:
-    """Return the values of a part by id; quantized ones have 'scale' and 'zero_point', for a channel 'scale' is a list."""
+    """Return the values of a part by id; quantized ones have 'scale', and 'zero_point' where it is one for the tensor."""
     found = {}
     for value in graph["xvalues"]:
         union = value["xvalue_union"]
@@ -44,7 +47,9 @@ def values(graph: Graph) -> dict[int, dict[str, Any]]:
 
 def integer_layers(graph: Graph) -> tuple[list[str], list[str]]:
     """Return the operators with weights that compute in integers, and those that do not, each 'operator number'."""
-    known, integer, others = values(graph), [], []
+    known = values(graph)
+    integer: list[str] = []
+    others: list[str] = []
     for number, node in enumerate(graph["xnodes"]):
         if node["xnode_union_type"] in LAYERS:
             union = node["xnode_union"]
@@ -88,4 +93,31 @@ def _graph(data: bytes) -> Graph:
         _flatc_decompile(folder, str(schema), str(flat))
         text = flat.with_suffix(".json").read_text(encoding="utf-8")
     graph: Graph = json.loads(re.sub(r": (-?)inf\b", r": \1Infinity", text))  # flatc's word is not JSON's
+    for value, scale in zip(graph["xvalues"], _scales(data[at : at + size]), strict=True):
+        if scale is not None:
+            value["xvalue_union"]["quant_params"]["scale"] = scale
     return graph
+
+
+def _scales(flat: bytes) -> list[float | None]:
+    """Return the scale of each value of a graph, exactly as it is stored; None where there is not one for the whole tensor."""
+    from flatbuffers import number_types
+    from flatbuffers.table import Table
+
+    def field(table: Any, place: int) -> int:
+        return int(table.Pos + table.Offset(place))
+
+    def child(table: Any, place: int) -> Any:
+        return Table(flat, table.Indirect(field(table, place)))
+
+    root = Table(flat, int.from_bytes(flat[:4], "little"))
+    start, count = root.Vector(root.Offset(_XVALUES)), root.VectorLen(root.Offset(_XVALUES))
+    scales: list[float | None] = []
+    for number in range(count):
+        value = Table(flat, root.Indirect(start + 4 * number))
+        scales.append(None)
+        if value.Get(number_types.Uint8Flags, field(value, _UNION_TYPE)) == _QUANTIZED_VALUE:
+            tensor = child(value, _UNION)
+            if tensor.Get(number_types.Uint8Flags, field(tensor, _QUANTIZATION_TYPE)) == _PER_TENSOR:
+                scales[-1] = float(child(tensor, _QUANTIZATION).GetSlot(_SCALE, 0.0, number_types.Float32Flags))
+    return scales

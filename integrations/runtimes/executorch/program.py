@@ -15,8 +15,13 @@ from edgewright.runtime import Signature, refusals
 METHOD = "forward"
 _LAYOUTS = {4: "NCHW", 3: "NCL", 2: "NF"}
 _DTYPES = {
-    **{"FLOAT": "float32", "HALF": "float16", "CHAR": "int8", "BYTE": "uint8"},
-    **{"SHORT": "int16", "INT": "int32", "LONG": "int64"},
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "CHAR": "int8",
+    "BYTE": "uint8",
+    "SHORT": "int16",
+    "INT": "int32",
+    "LONG": "int64",
 }
 #: of the extended header behind the flatbuffer's first 8 bytes (schema/extended_header.h of ExecuTorch)
 _HEADER, _MAGIC, _IDENTIFIER = 8, b"eh00", b"ET"
@@ -66,9 +71,11 @@ def inspect(file: Path) -> Signature:
     program = read(file)
     plan = plan_of(program)
     inputs = [_spec(plan, place, f"input{number or ''}", file) for number, place in enumerate(plan.inputs)]
+    with refusals("XNNPACK's part of the .pte file cannot be read", file, "export it again"):
+        steps = [payload.step(program, plan, place) for place in plan.outputs]
     outputs = [
-        _spec(plan, place, f"output{number or ''}", file).model_copy(update={"lsb": payload.step(program, plan, place)})
-        for number, place in enumerate(plan.outputs)
+        _spec(plan, place, f"output{number or ''}", file).model_copy(update={"lsb": step})
+        for number, (place, step) in enumerate(zip(plan.outputs, steps, strict=True))
     ]
     laid_out = [spec.model_copy(update={"layout": _LAYOUTS.get(len(spec.shape), "")}) for spec in inputs]
     return Signature(inputs=tuple(laid_out), outputs=tuple(outputs))
@@ -81,9 +88,7 @@ def _must_be_whole(content: bytes) -> None:
     header = content[_HEADER:64]
     if header[:4] != _MAGIC:
         return  # an old file: all of it is one flatbuffer, which the runtime verifies
-    _, program, base, segments = (
-        int.from_bytes(header[at:end], "little") for at, end in ((4, 8), (8, 16), (16, 24), (24, 32))
-    )
+    _, program, base, segments = (int.from_bytes(header[at:end], "little") for at, end in ((4, 8), (8, 16), (16, 24), (24, 32)))
     needed = max(program, base + segments)
     if len(content) < needed:
         raise ValueError(f"it is cut short: {len(content)} bytes of {needed}")

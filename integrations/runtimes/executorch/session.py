@@ -19,13 +19,13 @@ class ExecuTorchSession:
     """A loaded .pte file."""
 
     def __init__(self, method: Any) -> None:
-        self._method = method
+        import torch
+
+        self._method, self._tensor = method, torch.from_numpy
 
     def run(self, sample: Array) -> Array:
         """Run one sample (1, …)."""
-        import torch
-
-        output: Array = self._method.execute([torch.from_numpy(sample)])[0].numpy()
+        output: Array = self._method.execute([self._tensor(sample)])[0].numpy()
         return output
 
     def arena_bytes(self) -> int | None:
