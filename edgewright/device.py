@@ -42,6 +42,8 @@ class Device(ABC):
     install: ClassVar[str] = ""
     evidence: ClassVar[Evidence] = "measured"
     """'emulated' when it only imitates the hardware."""
+    on_this_machine: ClassVar[bool] = False
+    """Whether it runs files with what is installed here: a file lowered for a processor that is not here is refused at once."""
 
     class Options(Config):
         """Options of the device in `targets[].device_options`; subclasses add fields."""

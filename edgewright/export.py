@@ -79,8 +79,18 @@ def export_model(candidate: Candidate, dataset: Dataset, runtime: str, options: 
     )
 
 
-def apply_pass(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out: Path) -> Artifact:
+def apply_pass(
+    parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out: Path, candidate: Candidate | None = None
+) -> Artifact:
     """Apply a recipe's pass on files to an exported file, and describe the file that comes out.
+
+    Args:
+        parent: the float file.
+        dataset: where calibration samples come from.
+        runtime: name of what executes the files.
+        rung: the recipe; its one file pass is applied.
+        out: folder to fill and seal.
+        candidate: what the parent was exported from; only runtimes that convert models need it.
 
     Raises:
         ConfigError: the calibration split is too small for the pass.
@@ -101,6 +111,7 @@ def apply_pass(parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out
         told = isolate.call(
             "edgewright.export:write_pass",
             *(parent.main_file, runtime, step.model_dump(mode="json"), samples, file, parent.facts.task),
+            candidate.path if candidate and writing.converts_models else None,
             label=f"{step.name} for {executing.name}",
         )
     options = {**step.model_dump(mode="json"), **_calibration_facts(inputs), **told["chosen"]}
@@ -126,30 +137,38 @@ def write_model(candidate_path: str, runtime: str, options: dict[str, Any], out:
     candidate = Candidate.open(Path(candidate_path))
     executing = plugins.create("runtimes", runtime)
     writing = _writer(executing)
-    model = plugins.create("frameworks", candidate.facts.framework).load(candidate)
+    model = _load(candidate)
     example = np.zeros((1, *candidate.facts.input_shape), np.float32)
     given = _parse_options(executing, options)
     export = writing.export_quantized if candidate.facts.quantized else writing.export
     export(model, example, Path(out), given if writing is executing else writing.Options())
-    return _read_back(executing, Path(out))
+    return _read_back(executing, Path(out), runs_here=not executing.why_not_here(given))
 
 
-def write_pass(parent: str, runtime: str, options: dict[str, Any], samples: str, out: str, task: Task) -> dict[str, Any]:
+def write_pass(
+    parent: str, runtime: str, options: dict[str, Any], samples: str, out: str, task: Task, candidate_path: str | None = None
+) -> dict[str, Any]:
     """Child process: apply one pass to a file; return the tensors that the new file declares, and what the pass chose."""
     executing = plugins.create("runtimes", runtime)
     step: Any = PASSES[options["kind"]].model_validate(options)
     with np.load(samples, allow_pickle=False) as stored:
         given = {name: stored[name] for name in stored.files}
     held_back = given["held_back"] if len(given["held_back"]) else None
-    request = PassRequest(Path(parent), Path(out), given["calibration"], step, held_back, task)
+    model = _load(Candidate.open(Path(candidate_path))) if candidate_path else None
+    request = PassRequest(Path(parent), Path(out), given["calibration"], step, held_back, task, model)
     chosen = executing.passes[type(step)](request)
     return {**_read_back(executing, Path(out)), "chosen": chosen or {}}
 
 
-def _read_back(executing: Runtime, file: Path) -> _Tensors:
-    """Load the file where it will run, so that a refusal is known now, and read what it declares."""
+def _load(candidate: Candidate) -> Any:
+    return plugins.create("frameworks", candidate.facts.framework).load(candidate)
+
+
+def _read_back(executing: Runtime, file: Path, *, runs_here: bool = True) -> _Tensors:
+    """Read what the file declares, and load it where it will run, so that a refusal is known now."""
     signature: Signature = executing.inspect(file)
-    executing.load(file, threads=1)
+    if runs_here:
+        executing.load(file, threads=1)
     return {
         "inputs": [spec.model_dump(mode="json") for spec in signature.inputs],
         "outputs": [spec.model_dump(mode="json") for spec in signature.outputs],

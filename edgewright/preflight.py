@@ -99,6 +99,13 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
         )
     _check_options(exporter, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
+    elsewhere = exporter.why_not_here(exporter.Options.model_validate(target.options))
+    if elsewhere and device.on_this_machine:
+        raise ConfigError(
+            elsewhere,
+            where=f"{where}.device: {target.device}",
+            to_do="name a device that has it; a gate judges outputs, and none can be taken here",
+        )
     ladder = config.ladder_of(target)
     if ladder == "auto":
         return

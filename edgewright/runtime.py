@@ -57,6 +57,8 @@ class PassRequest:
     """Further inputs, none of them in ``calibration``, on which a pass that chooses may compare; None for all others."""
     task: Task = "classification"
     """Whether outputs name a class to agree on, or are values."""
+    model: Any = None
+    """The live model that the float file was exported from, where the runtime ``converts_models``; None for all others."""
 
 
 FilePass = Callable[[PassRequest], dict[str, Any] | None]
@@ -87,6 +89,8 @@ class Runtime(ABC):
     runs_float: ClassVar[bool] = True
     takes_quantized: ClassVar[bool] = False
     """Whether it exports models that were trained with their quantization (`qat_w8a8`), scales and all."""
+    converts_models: ClassVar[bool] = False
+    """Whether its passes need the live model beside the float file: it quantizes before it lowers, and no file goes back."""
     channel_multiple: ClassVar[int] = 1
     """Channels that its kernels take in one go: pruning for it leaves multiples of this."""
 
@@ -141,6 +145,13 @@ class Runtime(ABC):
         Raises:
             ExportError: the runtime refuses the file; the message names the operator where it is known.
         """
+
+    def why_not_here(self, options: Config) -> str:  # noqa: ARG002
+        """Say why files exported with these options cannot run on the machine that exports them; empty where they can.
+
+        Such a file is written and inspected, and never loaded here: only a device elsewhere can say what it answers.
+        """
+        return ""
 
     def supports(self, kind: str) -> bool:
         """Whether a pass, by its kind, can be performed for this runtime."""

@@ -77,7 +77,7 @@ class Attempt:
         artifact = shared.exported(model, self.target, toolkit)
         if self.rung.file_passes:
             digest, name = toolkit.exporter_digest, step_id("convert", self.target.name, self.rung.name)
-            artifact = compress_file(artifact, shared.dataset, toolkit.exporter, self.rung, digest, id=name)
+            artifact = compress_file(artifact, model.candidate, shared.dataset, toolkit.exporter, self.rung, digest, id=name)
         validation = self._validate(artifact, parent, model, "validation", "validate")
         screening = screen_rung(
             validation,

@@ -271,9 +271,10 @@ def _request(subject: Runtime, exported: Exported, options: Any, out: Path, task
     """All samples to calibrate on; a pass that chooses holds every second one back."""
     layout = subject.inspect(exported.file).inputs[0].layout
     inputs = to_layout(exported.inputs, exported.layout, layout)
+    model = exported.model if _writer(subject).converts_models else None
     if not getattr(options, "chooses", False):
-        return PassRequest(exported.file, out, inputs, options)
-    return PassRequest(exported.file, out, inputs[::2], options, inputs[1::2], task)
+        return PassRequest(exported.file, out, inputs, options, model=model)
+    return PassRequest(exported.file, out, inputs[::2], options, inputs[1::2], task, model)
 
 
 def _samples(subject: Runtime, file: Path, exported: Exported) -> list[Array]:

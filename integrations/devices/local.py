@@ -37,6 +37,7 @@ class LocalDevice(Device):
 
     name: ClassVar[str] = "local"
     evidence: ClassVar[Evidence] = "measured"
+    on_this_machine: ClassVar[bool] = True
 
     class Options(Config):
         """Options in `targets[].device_options`."""

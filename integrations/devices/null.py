@@ -19,6 +19,7 @@ class NullDevice(Device):
 
     name: ClassVar[str] = "null"
     evidence: ClassVar[Evidence] = "emulated"
+    on_this_machine: ClassVar[bool] = True
 
     def facts(self, threads: int) -> DeviceFacts:
         """Describe what stands in for a device."""

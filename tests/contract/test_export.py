@@ -46,12 +46,12 @@ def network(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Candidat
     return trained("network", data, tmp_path_factory.mktemp("network"))
 
 
-@pytest.mark.parametrize(("runtime", "layout"), [("onnxruntime", "NCHW"), ("tflite_micro", "NHWC")])
+@pytest.mark.parametrize(("runtime", "layout"), [("onnxruntime", "NCHW"), ("tflite_micro", "NHWC"), ("executorch", "NCHW")])
 def test_a_candidate_becomes_a_float_and_an_int8_artifact(
     runtime: str, layout: str, network: Candidate, data: Dataset, tmp_path: Path
 ) -> None:
     exported = export_model(network, data, runtime, {}, tmp_path / "float")
-    quantized = apply_pass(exported, data, runtime, INT8, tmp_path / "int8")
+    quantized = apply_pass(exported, data, runtime, INT8, tmp_path / "int8", network)
 
     for artifact in (exported, quantized):
         reopened = Artifact.open(artifact.path)

@@ -15,9 +15,9 @@ from edgewright.artifact import Candidate
 from edgewright.errors import EdgewrightError, ModelError
 from edgewright.integrations.frameworks.pytorch.build import build, finds_anomalies
 from edgewright.integrations.frameworks.pytorch.quantizer import Int8Quantizer, is_per_tensor
-from edgewright.integrations.frameworks.pytorch.quiet import quietly
 from edgewright.integrations.frameworks.pytorch.structure import rebuild
 from edgewright.integrations.frameworks.pytorch.weights import WEIGHTS, apply_weights, read_weights
+from edgewright.quiet import quietly
 from edgewright.runtime import said
 
 with quietly():

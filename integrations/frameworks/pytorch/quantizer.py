@@ -12,7 +12,7 @@ import torch
 from torch.fx import GraphModule
 
 from edgewright.errors import ModelError
-from edgewright.integrations.frameworks.pytorch.quiet import quietly
+from edgewright.quiet import quietly
 
 with quietly():
     from torchao.quantization.pt2e import FakeQuantize, MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps torchao's talk to itself: kernels of GPUs that do not load, and what it uses of torch that is deprecated."""
+"""Keeps torchao's talk to itself, whoever uses it: kernels of GPUs that do not load, and what of torch is deprecated."""
 
 import logging
 import warnings
