@@ -1,0 +1,7 @@
+from edgewright.integrations.runtimes.openvino import OpenVINO
+from edgewright.testing import RuntimeContract
+
+
+class TestOpenVINO(RuntimeContract):
+    runtime = OpenVINO
+    quantizes_outputs = False
