@@ -297,7 +297,7 @@ def _content(subject: Runtime, file: Path) -> bytes:
 
 
 def _each_damage(subject: Runtime, file: Path, out: Path) -> Iterator[None]:
-    """Write a copy of the file to ``out``, again and again, with one more damage: to the main file, or a companion cut short."""
+    """Write a copy of the file to ``out`` with one damage a turn: to the main file, or a companion cut short or gone."""
     for part, copy in zip(subject.files(file), subject.files(out), strict=True):
         copy.write_bytes(part.read_bytes())
     for content in _damaged(file.read_bytes()):

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from edgewright.config.base import Config
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, WeightOnlyW4
-from edgewright.integrations.runtimes.openvino import convert, file as ir_file
+from edgewright.integrations.runtimes.openvino import convert
+from edgewright.integrations.runtimes.openvino import file as ir_file
 from edgewright.integrations.runtimes.openvino.session import OpenVINOSession, open_session
 from edgewright.integrations.runtimes.openvino.static import to_static
 from edgewright.integrations.runtimes.openvino.weights import to_dynamic, to_float16, to_int4

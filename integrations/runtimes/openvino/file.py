@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IR files: a graph in .xml and its weights in .bin beside it. Written so that one model gives the same bytes, and read back."""
+"""IR files: a graph in .xml, its weights in .bin beside it. Written so that one model gives the same bytes, and read back."""
 
 from pathlib import Path
 from typing import Any

@@ -107,7 +107,7 @@ def tidy(model: Any) -> None:
 def _origin(layer: Any, names: Mapping[str, str]) -> str:
     node = layer
     while node is not None:
-        first, _, rest = node.get_friendly_name().partition("/")
+        first, _, rest = str(node.get_friendly_name()).partition("/")
         if first in names:
             return names[first]
         if rest:
