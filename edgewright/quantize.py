@@ -67,7 +67,7 @@ def quantize(request: PassRequest, quantizer: Quantizer) -> dict[str, Any]:
                 "sensitivity": {layer: alone.facts() for layer, alone in found.sensitivity.items()},
                 f"kept_{options.fallback}": list(found.layers),
             }
-        shutil.copyfile(trials.file(calibration, kept), request.out)
+        _copy(trials.file(calibration, kept), request.out)
     return chosen
 
 
@@ -113,6 +113,12 @@ def _fewest_kept(request: PassRequest, layers: Sequence[str], error_of: ErrorOf)
         return fewest_kept(layers, error_of, request.options.fallback_agreement)
     except ExportError as refused:
         raise ExportError(refused.what, where=str(request.parent), to_do=refused.to_do) from refused
+
+
+def _copy(made: Path, out: Path) -> None:
+    """Copy a file and what lies beside it under its name: some formats take two files."""
+    for part in made.parent.glob(f"{made.stem}.*"):
+        shutil.copyfile(part, out.with_suffix(part.suffix))
 
 
 class _Trials:

@@ -71,6 +71,8 @@ class Runtime(ABC):
     name: ClassVar[str]
     format: ClassVar[str]
     suffix: ClassVar[str]
+    companions: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of files that belong to the main file and lie beside it under its name: OpenVINO's weights are in '.bin'."""
     requires: ClassVar[tuple[str, ...]]
     """Importable modules it needs to export and run."""
     install: ClassVar[str]
@@ -152,6 +154,11 @@ class Runtime(ABC):
         Such a file is written and inspected, and never loaded here: only a device elsewhere can say what it answers.
         """
         return ""
+
+    @classmethod
+    def files(cls, file: Path) -> tuple[Path, ...]:
+        """Return all files that a main file is made of: itself first, then its companions."""
+        return file, *(file.with_suffix(suffix) for suffix in cls.companions)
 
     def supports(self, kind: str) -> bool:
         """Whether a pass, by its kind, can be performed for this runtime."""

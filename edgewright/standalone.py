@@ -106,12 +106,13 @@ def describe(file: Path, runtime: str, dataset: Dataset, out: Path) -> Artifact:
     """
     executing, card = create("runtimes", runtime), dataset.card
     signature = executing.inspect(file)
-    copy = out / file.name
-    copy.write_bytes(file.read_bytes())
+    copies = [out / part.name for part in executing.files(file)]
+    for part, copy in zip(executing.files(file), copies, strict=True):
+        copy.write_bytes(part.read_bytes())
     manifest = ArtifactManifest(
         format=executing.format,
-        file=copy.name,
-        size_bytes=copy.stat().st_size,
+        file=file.name,
+        size_bytes=sum(copy.stat().st_size for copy in copies),
         recipe=file.stem,
         task=card.task,
         inputs=signature.inputs,

@@ -84,7 +84,8 @@ class WeightOnlyW4(PassConfig):
     improves: ClassVar[frozenset[Axis]] = frozenset({"size"})
     kind: Literal["wo_w4"] = "wo_w4"
     block_size: Literal[16, 32, 64, 128] | None = None
-    """Weights that share a scale; left out, what the runtime has: 32 in ONNX Runtime, a whole output channel in LiteRT."""
+    """Weights that share a scale; left out, what the runtime has: 32 in ONNX Runtime and OpenVINO, a whole output channel
+    in LiteRT."""
 
 
 class Float16(PassConfig):

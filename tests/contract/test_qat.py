@@ -32,11 +32,14 @@ from edgewright.integrations.frameworks.pytorch.quantized import calibrate, prep
 from edgewright.integrations.frameworks.pytorch.structure import describe
 from edgewright.integrations.runtimes.litert import LiteRT
 from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime
+from edgewright.integrations.runtimes.openvino import OpenVINO
+from edgewright.integrations.runtimes.openvino import graph as ir_graph
+from edgewright.integrations.runtimes.openvino.file import read as read_ir
 from edgewright.integrations.runtimes.tflite_micro import TFLiteMicro
 from edgewright.metrics import metric
 from edgewright.runtime import Runtime, dequantize_output, quantize_input
 
-RUNTIMES = {runtime.name: runtime for runtime in (OnnxRuntime(), LiteRT(), TFLiteMicro())}
+RUNTIMES = {runtime.name: runtime for runtime in (OnnxRuntime(), LiteRT(), TFLiteMicro(), OpenVINO())}
 INTERRUPTED = """
 import pathlib
 
@@ -202,6 +205,11 @@ def test_every_scale_in_every_file_is_one_of_the_training(name: str, cases: Any)
     assert len(in_tflite) > 2
     assert in_onnx <= learned
     assert in_tflite <= learned
+    ir = read_ir(case.file(RUNTIMES["openvino"]))
+    in_ir = [ir_graph.step(quantizer) for quantizer in ir_graph.activation_quantizers(ir)]
+    assert len(in_ir) > 2
+    for step in in_ir:  # it stores the two ends of a range, each rounded to float32
+        assert step == pytest.approx(min(learned, key=lambda scale: abs(scale - step)), rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "convolutions"), [("resnet8", 9), ("ds_cnn", 5), ("cnn1d", 3), ("mlp", 0)])
