@@ -97,7 +97,7 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
             where=where,
             to_do=f"it takes: {', '.join(exporter.frameworks)}",
         )
-    _check_options(exporter, target.options, f"{where}.options")
+    _check_options(runtime, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
     ladder = config.ladder_of(target)
     if ladder == "auto":
