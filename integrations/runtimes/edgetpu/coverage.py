@@ -38,37 +38,29 @@ def _small_softmax(operator: OperatorUse) -> str:
     return f"its input has {values:,} values, at most {_LARGEST_SOFTMAX:,} are taken" if values > _LARGEST_SOFTMAX else ""
 
 
+def _mean(operator: OperatorUse) -> str:
+    given, answered = (operator.tensors[end].shape for end in (0, -1)) if operator.tensors else ((), ())
+    innermost = given[-1] if given and answered and given[-1] != answered[-1] else 0  # 0: it is not averaged over
+    return f"it averages over an innermost axis of {innermost}, which is no multiple of 4" if innermost % 4 else ""
+
+
 def _unit_strides(operator: OperatorUse) -> str:
     masks = (operator.options.get(f"{name}Mask", _NONE) for name in ("ellipsis", "newAxis"))
     return "it has an ellipsis or a new axis" if any(masks) else ""
 
 
+_UNCONDITIONAL = """
+    ADD EXPAND_DIMS L2_NORMALIZATION LOGISTIC MAXIMUM MINIMUM MUL PACK PAD PRELU QUANTIZE REDUCE_MAX REDUCE_MIN RELU RELU6
+    RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SLICE SPACE_TO_DEPTH SPLIT SQUARED_DIFFERENCE SQUEEZE
+    SUB SUM TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM
+"""
 #: operator -> what is said against one use of it; empty: nothing
 SUPPORTED: dict[str, Callable[[OperatorUse], str]] = {
-    **dict.fromkeys(
-        (
-            *(
-                "ADD",
-                "EXPAND_DIMS",
-                "L2_NORMALIZATION",
-                "LOGISTIC",
-                "MAXIMUM",
-                "MEAN",
-                "MINIMUM",
-                "MUL",
-                "PACK",
-                "PAD",
-                "PRELU",
-            ),
-            *("QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "RESIZE_BILINEAR"),
-            *("RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE", "SPACE_TO_DEPTH", "SPLIT", "SQUARED_DIFFERENCE", "SQUEEZE", "SUB"),
-            *("SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
-        ),
-        _any,
-    ),
+    **dict.fromkeys(_UNCONDITIONAL.split(), _any),
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATION"), _unfused),
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), _square_dilation),
     "FULLY_CONNECTED": _dense,
+    "MEAN": _mean,
     "SOFTMAX": _small_softmax,
     "STRIDED_SLICE": _unit_strides,
 }
