@@ -9,7 +9,7 @@ from pydantic import Field
 from edgewright.bundle import Bundle
 from edgewright.config.data import Preprocessing, Task
 from edgewright.config.model import ModelSpec
-from edgewright.measure import Frozen
+from edgewright.measure import Frozen, Measurement
 
 DType = Literal["float32", "float16", "int8", "uint8", "int16", "int32", "int64"]
 
@@ -97,13 +97,24 @@ class Candidate(Bundle[CandidateFacts]):
     Facts = CandidateFacts
 
 
+class PackageFacts(Frozen):
+    """What a runtime made of a file for its target, beside it: a compiled file, or sources around it."""
+
+    stored: str = Field(default="", description="Name of the file that the device stores; empty: the main file.")
+    estimates: dict[str, Measurement] = Field(
+        default_factory=dict,
+        description="What the compiler calculated, by name: latency_ms (one inference), peak_memory_bytes, flash_bytes, …",
+    )
+    notes: tuple[str, ...] = Field(default=(), description="Sentences a person has to know, such as what stays on the CPU.")
+
+
 class ArtifactManifest(Frozen):
     """All a device needs to run the file, and all a person needs to trace it."""
 
     schema_version: Literal[1] = 1
     format: str = Field(description="'onnx', 'tflite', …")
     file: str = Field(description="Name of the main file in the bundle.")
-    size_bytes: int = Field(description="All files of the artifact together.")
+    size_bytes: int = Field(description="What the device stores: all files of the artifact, or of a package the one it names.")
     recipe: str
     task: Task
     inputs: tuple[TensorSpec, ...]
@@ -111,6 +122,7 @@ class ArtifactManifest(Frozen):
     quantization: dict[str, Any] = Field(default_factory=dict, description="Options of each pass, by its name.")
     preprocessing: Preprocessing
     labels: tuple[str, ...] = ()
+    package: PackageFacts | None = Field(default=None, description="None: the file goes to the device as it is.")
     toolchain: dict[str, str] = Field(description="Distribution name to version, of what wrote the file.")
     parent: str = Field(description="Digest of the candidate, or of the artifact this one was made from.")
 

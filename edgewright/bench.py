@@ -59,12 +59,17 @@ class Bench:
     @property
     def latency_evidence(self) -> Evidence:
         """Of latencies taken here."""
-        return weakest(self.device.evidence, self.runtime.latency_evidence)
+        return weakest(self.device.evidence, self.runtime.latency_evidence or "estimated")
 
     @property
     def memory_evidence(self) -> Evidence:
         """Of memory taken here."""
-        return weakest(self.device.evidence, self.runtime.memory_evidence)
+        return weakest(self.device.evidence, self.runtime.memory_evidence or "estimated")
+
+    @property
+    def timed(self) -> bool:
+        """Whether running the file here tells anything of the target's time and memory."""
+        return self.latency_evidence != "estimated"
 
 
 @dataclass

@@ -54,7 +54,7 @@ def export_model(candidate: Candidate, dataset: Dataset, runtime: str, options: 
             where=f"model.framework: {framework.name}",
             to_do=f"it can export: {', '.join(writing.frameworks)}",
         )
-    _parse_options(executing, options)
+    parse_options(executing, options)
     file = _main_file(out, writing)
     tensors: _Tensors = isolate.call(
         "edgewright.export:write_model", candidate.path, runtime, dict(options), file, label=f"export for {executing.name}"
@@ -139,7 +139,7 @@ def write_model(candidate_path: str, runtime: str, options: dict[str, Any], out:
     writing = _writer(executing)
     model = _load(candidate)
     example = np.zeros((1, *candidate.facts.input_shape), np.float32)
-    given = _parse_options(executing, options)
+    given = parse_options(executing, options)
     export = writing.export_quantized if candidate.facts.quantized else writing.export
     export(model, example, Path(out), given if writing is executing else writing.Options())
     return _read_back(executing, Path(out), runs_here=not executing.why_not_here(given))
@@ -164,6 +164,22 @@ def _load(candidate: Candidate) -> Any:
     return plugins.create("frameworks", candidate.facts.framework).load(candidate)
 
 
+def parse_options(runtime: Runtime, options: Mapping[str, Any]) -> Config:
+    """Return a runtime's options, as release.yaml has them, in its own type.
+
+    Raises:
+        ConfigError: it takes no such option.
+    """
+    try:
+        return runtime.Options.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        valid = runtime.Options.model_fields
+        to_do = nearest(key, valid) if valid else f"{runtime.name} has no options: remove it"
+        raise ConfigError(first["msg"], where=f"options of {runtime.name}: {key}", to_do=to_do) from error
+
+
 def _read_back(executing: Runtime, file: Path, *, runs_here: bool = True) -> _Tensors:
     """Read what the file declares, and load it where it will run, so that a refusal is known now."""
     signature: Signature = executing.inspect(file)
@@ -181,17 +197,6 @@ def _writer(executing: Runtime) -> Runtime:
         return executing
     writing: Runtime = plugins.create("runtimes", executing.exports_with)
     return writing
-
-
-def _parse_options(runtime: Runtime, options: Mapping[str, Any]) -> Config:
-    try:
-        return runtime.Options.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        valid = runtime.Options.model_fields
-        to_do = nearest(key, valid) if valid else f"{runtime.name} has no options: remove it"
-        raise ConfigError(first["msg"], where=f"options of {runtime.name}: {key}", to_do=to_do) from error
 
 
 def _main_file(out: Path, writing: Runtime) -> Path:

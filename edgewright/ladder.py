@@ -19,7 +19,9 @@ def why_not(rung: Rung, runtime: Runtime, framework: Framework) -> str | None:
     if lacking:
         return f"{runtime.name} cannot execute {' and '.join(lacking)}; it can: {able(runtime)}"
     if any(needs_target(step) for step in rung.model_passes) and runtime.latency_evidence != "measured":
-        return f"the latency of {runtime.name} is {runtime.latency_evidence}: pruning to a latency has to measure it"
+        return (
+            f"the latency of {runtime.name} is {runtime.latency_evidence or 'unknown'}: pruning to a latency has to measure it"
+        )
     return None
 
 

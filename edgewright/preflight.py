@@ -97,9 +97,9 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
             where=where,
             to_do=f"it takes: {', '.join(exporter.frameworks)}",
         )
-    _check_options(exporter, target.options, f"{where}.options")
+    _check_options(runtime, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
-    elsewhere = exporter.why_not_here(exporter.Options.model_validate(target.options))
+    elsewhere = runtime.why_not_here(runtime.Options.model_validate(target.options))
     if elsewhere and device.on_this_machine:
         raise ConfigError(
             elsewhere,

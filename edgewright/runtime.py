@@ -8,14 +8,14 @@ point in the group `edgewright.runtimes`, and proven by subclassing `edgewright.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.artifact import TensorSpec
+from edgewright.artifact import ArtifactManifest, PackageFacts, TensorSpec
 from edgewright.config.base import Config
 from edgewright.config.data import Task
 from edgewright.errors import EdgewrightError, ExportError
@@ -31,6 +31,25 @@ class Signature:
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class OperatorUse:
+    """One operator of a file, where it is used."""
+
+    kind: str
+    """As the format calls it: 'CONV_2D'; a custom operator's own name."""
+    layer: str
+    """Module of the framework's model it comes from ('3.body.0'); or the one it stands behind: 'after 3.body.0'."""
+    output: str
+    """Name of its first output, as the file has it."""
+    tensors: tuple[TensorSpec, ...] = ()
+    """Inputs and outputs that are not constants."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """By the names of the format's schema: {'dilationWFactor': 1}."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.layer})" if self.layer else self.kind
 
 
 class Session(Protocol):
@@ -85,9 +104,10 @@ class Runtime(ABC):
     """Name of the runtime whose exports this one executes, when it has none of its own (TFLite Micro: LiteRT)."""
     output_evidence: ClassVar[Evidence] = "measured"
     """'emulated' when the target computes with other kernels than the ones that run here."""
-    latency_evidence: ClassVar[Evidence] = "measured"
-    """'emulated' when its speed on the measuring device says nothing of the target (an MCU interpreter on a PC)."""
-    memory_evidence: ClassVar[Evidence] = "measured"
+    latency_evidence: ClassVar[Evidence | None] = "measured"
+    """'emulated' when its speed on the measuring device says nothing of the target (an MCU interpreter on a PC); 'estimated'
+    when only the compiler can tell, and None when nobody can: then nothing is timed, and no memory is taken."""
+    memory_evidence: ClassVar[Evidence | None] = "measured"
     runs_float: ClassVar[bool] = True
     takes_quantized: ClassVar[bool] = False
     """Whether it exports models that were trained with their quantization (`qat_w8a8`), scales and all."""
@@ -160,6 +180,31 @@ class Runtime(ABC):
         """Return all files that a main file is made of: itself first, then its companions."""
         return file, *(file.with_suffix(suffix) for suffix in cls.companions)
 
+    def packages(self, options: Config) -> bool:  # noqa: ARG002
+        """Whether, with these options, more is made of a file for the target than the file itself; see `package`."""
+        return False
+
+    def package(self, file: Path, manifest: ArtifactManifest, options: Config) -> PackageFacts:  # noqa: ARG002
+        """Write beside a finished file what the target itself takes: the file compiled, or sources around it.
+
+        Args:
+            file: main file of the artifact; its folder takes what is written.
+            manifest: what the file declares, and how samples are prepared.
+            options: this runtime's Options.
+
+        Raises:
+            ExportError: the compiler refused the file; operator and layer are named.
+        """
+        raise ExportError(f"{self.name} makes nothing more of a file", where=str(file))
+
+    def operators(self, file: Path) -> list[OperatorUse]:
+        """Read the operators of a file this runtime writes, in the order they are executed.
+
+        Raises:
+            ExportError: the file is not readable, or the runtime cannot tell.
+        """
+        raise ExportError(f"{self.name} does not list operators", where=str(file))
+
     def supports(self, kind: str) -> bool:
         """Whether a pass, by its kind, can be performed for this runtime."""
         return any(config.model_fields["kind"].default == kind for config in self.passes)
@@ -201,6 +246,7 @@ def refusals(what: str, where: Path | str, to_do: str = "try another recipe or a
 
 __all__ = [
     "FilePass",
+    "OperatorUse",
     "PassRequest",
     "Runtime",
     "Session",

@@ -70,7 +70,8 @@ def validate_artifact(
         check_claims(artifact, bench.runtime, stored)
         outputs = _finite(bench.probe(artifact, stored, timing=False)[1])
         parity = compare_outputs(outputs, baseline_outputs, dataset.card.task, artifact.facts.outputs[0])
-        own, floats = time_in_turn(bench, artifact, parent, stored) if timing else (Timings(), Timings())
+        timed = timing and bench.timed
+        own, floats = time_in_turn(bench, artifact, parent, stored) if timed else (Timings(), Timings())
         measurements, parents = (_measurements(bench, *each) for each in ((artifact, own), (parent, floats)))
         score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.output_evidence)
         facts = ValidationFacts(
@@ -103,10 +104,9 @@ def _finite(outputs: Array | None) -> Array:
 
 
 def _measurements(bench: Bench, artifact: Artifact, timings: Timings) -> Measurements:
-    size = Measurement(
-        value=artifact.facts.size_bytes, unit="bytes", n=1, evidence="measured", method="all files of the artifact"
-    )
-    taken = {"size_bytes": size}
+    size = Measurement(value=artifact.facts.size_bytes, unit="bytes", n=1, evidence="measured", method=_stored(artifact))
+    package = artifact.facts.package
+    taken = {"size_bytes": size, **(package.estimates if package else {})}
     if timings.latencies_ms:
         taken |= latency_measurements(timings.latencies_ms, bench.latency_evidence)
     bytes_seen, method = (
@@ -123,6 +123,11 @@ def _measurements(bench: Bench, artifact: Artifact, timings: Timings) -> Measure
             method=f"{method}, largest of {len(bytes_seen)} processes",
         )
     return taken
+
+
+def _stored(artifact: Artifact) -> str:
+    package = artifact.facts.package
+    return f"{package.stored or artifact.facts.file}, which the device stores" if package else "all files of the artifact"
 
 
 def _ratios(

@@ -15,7 +15,8 @@ from edgewright.registry import Champion
 from edgewright.report.facts import RungFacts
 from edgewright.steps.validate_champion import validate_champion
 
-_RANKED_BY = {"size": "size_bytes", "latency": "latency_p50_ms", "memory": "peak_memory_bytes"}
+#: by axis: the ratio or measurement that ranks, the first that was taken; an estimate ranks where nothing is measured
+_RANKED_BY = {"size": ("size_bytes",), "latency": ("latency_p50_ms", "latency_ms"), "memory": ("peak_memory_bytes",)}
 
 
 @dataclass
@@ -91,11 +92,12 @@ class Climb:
         """Index of the standing rung to judge first: the best in the objective, or the only one."""
         if self.target.objective is None:
             return next(iter(self._standing))
-        name = _RANKED_BY[AXIS_OF[self.target.objective]]
+        names = _RANKED_BY[AXIS_OF[self.target.objective]]
 
         def cost(index: int) -> float:
             run = self.rungs[index].validation
-            taken: Measurement | None = (run.ratios.get(name) or run.measurements.get(name)) if run else None
+            of_all = [each.get(name) for name in names for each in (run.ratios, run.measurements)] if run else []
+            taken: Measurement | None = next((one for one in of_all if one), None)
             return taken.value if taken else float("inf")
 
         return min(self._standing, key=cost)

@@ -16,6 +16,7 @@ from edgewright.plugins import create
 from edgewright.steps.compress_model import compress_model
 from edgewright.steps.export_model import export_model
 from edgewright.steps.measure_model import measure_model
+from edgewright.steps.package_artifact import package_artifact
 
 Handle = Any
 """What a ZenML step hands to the next one: passed on as it is; .load() gives its value."""
@@ -27,6 +28,7 @@ class Toolkit:
 
     exporter: str
     exporter_digest: str
+    runtime_digest: str
     device_digest: str
 
     @classmethod
@@ -35,7 +37,8 @@ class Toolkit:
         runtime, device = create("runtimes", target.runtime), create("devices", target.device)
         exporter = runtime.exports_with or target.runtime
         exporter_digest = of_plugin(type(create("runtimes", exporter)))
-        return cls(exporter, exporter_digest, f"{of_plugin(type(runtime))}{of_plugin(type(device))}")
+        runtime_digest = of_plugin(type(runtime))
+        return cls(exporter, exporter_digest, runtime_digest, f"{runtime_digest}{of_plugin(type(device))}")
 
 
 @dataclass(frozen=True)
@@ -86,19 +89,27 @@ class Context:
 
     def exported(self, model: Model, target: Target, toolkit: Toolkit) -> Handle:
         """Return the file that a target's toolkit exports of a model; targets of one toolkit share it."""
-        options = json.dumps(target.options, sort_keys=True)
+        options = target.options if toolkit.exporter == target.runtime else {}  # of a borrowed file, they are for `packaged`
         recipe = model.candidate.load().facts.recipe
         return self._once(
-            ("export", toolkit.exporter, options, model.candidate.load().digest),
+            ("export", toolkit.exporter, json.dumps(options, sort_keys=True), model.candidate.load().digest),
             lambda: export_model(
                 model.candidate,
                 self.dataset,
                 toolkit.exporter,
-                target.options,
+                options,
                 toolkit.exporter_digest,
                 id=step_id("export", target.name, recipe),
             ),
         )
+
+    def packaged(self, artifact: Handle, target: Target, toolkit: Toolkit, rung: Rung) -> Handle:
+        """Return what the target's runtime makes of a finished file: the same file where it makes no more of it."""
+        runtime = create("runtimes", target.runtime)
+        if not runtime.packages(runtime.Options.model_validate(target.options)):
+            return artifact
+        name = step_id("package", target.name, rung.name)
+        return package_artifact(artifact, target.runtime, target.options, toolkit.runtime_digest, id=name)
 
     def _compress(self, model: Model, rung: Rung, target: Target | None, name: str) -> Model:
         config = self.config

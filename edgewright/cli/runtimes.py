@@ -46,7 +46,7 @@ def _table(kind: Any, columns: tuple[str, ...], describe: Callable[[type[Any]], 
 def _runtime(plugin: type[Any]) -> tuple[str, ...]:
     from edgewright.ladder import able
 
-    return plugin.format, able(plugin()), plugin.latency_evidence, ", ".join(plugin.frameworks)
+    return plugin.format, able(plugin()), plugin.latency_evidence or "unknown", ", ".join(plugin.frameworks)
 
 
 def _device(plugin: type[Any]) -> tuple[str, ...]:

@@ -20,9 +20,10 @@ def memory_findings(budget: Budget, facts: ValidationFacts) -> list[Finding]:
 
 
 def latency_findings(budget: Budget, facts: ValidationFacts) -> list[Finding]:
-    """Hold the upper bound of each percentile that has a limit against it."""
+    """Hold the upper bound of each percentile that has a limit against it; what a compiler estimates keeps none."""
     limits = ((name, getattr(budget, name)) for name in PERCENTILES)
-    return [_latency(name, limit, facts.measurements.get(name)) for name, limit in limits if limit is not None]
+    estimate = facts.measurements.get("latency_ms")
+    return [_latency(name, limit, facts.measurements.get(name), estimate) for name, limit in limits if limit is not None]
 
 
 def _point_limit(rule: str, name: str, limit: int | None, facts: ValidationFacts) -> list[Finding]:
@@ -45,7 +46,13 @@ def _point_limit(rule: str, name: str, limit: int | None, facts: ValidationFacts
     return [Finding(rule=rule, outcome="pass" if within else "fail", reason=reason, value=seen.value, limit=limit)]
 
 
-def _latency(name: str, limit: float, seen: Measurement | None) -> Finding:
+def _latency(name: str, limit: float, seen: Measurement | None, estimate: Measurement | None) -> Finding:
+    if seen is None and estimate is not None:
+        reason = (
+            f"{name} is unknown: one inference is only estimated ({amount(estimate.value, 'ms')}); "
+            f"its limit of {limit:g} ms has to be measured on the device."
+        )
+        return Finding(rule="latency", outcome="inconclusive", reason=reason, value=estimate.value, limit=limit)
     if seen is None or seen.high is None:
         reason = (
             f"{name} is unknown: its upper bound needs at least {runs_needed(PERCENTILES[name])} runs; "

@@ -117,6 +117,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(STATES=STATES, QUANTITIES=text.QUANTITIES, UNKNOWN=text.UNKNOWN, rows=measurement_rows)
+    environment.globals.update(
+        STATES=STATES, QUANTITIES=text.QUANTITIES | text.FURTHER, UNKNOWN=text.UNKNOWN, rows=measurement_rows
+    )
     environment.filters.update({function.__name__: function for function in _FILTERS})
     return environment

@@ -30,6 +30,11 @@ def measurement(rung: RungFacts | None, name: str) -> Measurement | None:
     return found[0] if found else None
 
 
+def latency_name(rung: RungFacts | None) -> str:
+    """Name of the latency to show: p95 where it was taken, else what the compiler estimates for one inference."""
+    return "latency_ms" if measurement(rung, "latency_p95_ms") is None and measurement(rung, "latency_ms") else "latency_p95_ms"
+
+
 def parent(rung: RungFacts | None, name: str) -> Measurement | None:
     """The same measurement of the float parent on the same device."""
     return next((run.parent[name] for run in runs(rung) if name in run.parent), None)

@@ -31,6 +31,8 @@ def render_table(facts: ReleaseFacts, console: Console) -> None:
     console.print()
     console.print(table)
     console.print(Text(_LEGEND, style="dim"))
+    for target in facts.targets:
+        _print_notes(target, console)
     for target in facts.refused:
         _print_reasons(target, console)
 
@@ -50,7 +52,7 @@ def _row(facts: ReleaseFacts, target: TargetFacts) -> list[Text]:
         _lines((_plain(rung.recipe) if rung else "none", "")),
         _score(facts, rung),
         _difference(facts, rung),
-        *(_cost(rung, name) for name in ("size_bytes", "latency_p95_ms", "peak_memory_bytes")),
+        *(_cost(rung, name) for name in ("size_bytes", shown.latency_name(rung), "peak_memory_bytes")),
     ]
 
 
@@ -88,6 +90,13 @@ def _cost(rung: RungFacts | None, name: str) -> Text:
 
 def _marked(taken: Measurement) -> str:
     return text.quantity(taken.value, taken.unit) + _MARKS[taken.evidence]
+
+
+def _print_notes(target: TargetFacts, console: Console) -> None:
+    """Print what a person has to know of a compiled file, such as what stays on the CPU."""
+    rung = shown.rung_of(target)
+    if rung and rung.manifest and rung.manifest.package:
+        console.print(Text(_plain(f"{target.name}: {' '.join(rung.manifest.package.notes)}")))
 
 
 def _print_reasons(target: TargetFacts, console: Console) -> None:

@@ -19,6 +19,13 @@ QUANTITIES = {
     "latency_p99_ms": "Latency, p99",
     "peak_memory_bytes": "Peak memory",
 }
+#: What only some runtimes or compilers tell.
+FURTHER = {
+    "latency_ms": "Latency, one inference",
+    "npu_cycles": "NPU cycles",
+    "flash_bytes": "Flash for constants",
+    "dram_bytes": "DRAM",
+}
 _LIMITS = {
     "max_accuracy_drop": "accuracy drop",
     "min_class_accuracy": "worst class",

@@ -93,6 +93,15 @@ def test_latency_is_held_by_its_bounds(seen, outcome, said):
     assert said in answer.reason
 
 
+@pytest.mark.parametrize("estimate", [0.001, 1000.0])
+def test_an_estimated_inference_keeps_no_limit_and_breaks_none(estimate):
+    seen = taken(estimate, "ms", n=1, evidence="estimated", method="a compiler's")
+    answer = finding("latency", target(latency_p95_ms=5.0), facts(latency_ms=seen))
+    assert answer.outcome == "inconclusive"
+    assert "only estimated" in answer.reason
+    assert "has to be measured on the device" in answer.reason
+
+
 @pytest.mark.parametrize(
     ("seen", "outcome"),
     [

@@ -13,10 +13,11 @@ from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16,
 from edgewright.integrations.runtimes.litert import file as tflite_file
 from edgewright.integrations.runtimes.litert import keras_export, quantized
 from edgewright.integrations.runtimes.litert.names import shorten
+from edgewright.integrations.runtimes.litert.operators import operators
 from edgewright.integrations.runtimes.litert.session import LiteRTSession, open_session
 from edgewright.integrations.runtimes.litert.static import to_static
 from edgewright.integrations.runtimes.litert.weights import to_dynamic, to_float16, to_int4
-from edgewright.runtime import Array, FilePass, Runtime, Signature
+from edgewright.runtime import Array, FilePass, OperatorUse, Runtime, Signature
 
 
 class LiteRT(Runtime):
@@ -70,3 +71,11 @@ class LiteRT(Runtime):
             ExportError: LiteRT refuses the file; the operator is named where it is known.
         """
         return open_session(file, threads)
+
+    def operators(self, file: Path) -> list[OperatorUse]:
+        """Read all operators, in the order they are executed, each with its layer.
+
+        Raises:
+            ExportError: the file is not a whole, valid .tflite file.
+        """
+        return operators(file)

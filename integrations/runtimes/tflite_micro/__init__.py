@@ -5,20 +5,21 @@ It runs here on a PC: outputs are the microcontroller's own to about one step, t
 pointers (a 32-bit core needs less), and latency says nothing of the target.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgewright import plugins
+from edgewright.artifact import ArtifactManifest, PackageFacts
 from edgewright.config.base import Config
 from edgewright.config.file_passes import PtqW8A8, PtqW8A16
 from edgewright.errors import ExportError
+from edgewright.exported_elsewhere import ExportedElsewhere
 from edgewright.integrations.runtimes.tflite_micro.arena import open_in_arena, smallest_arena
+from edgewright.integrations.runtimes.tflite_micro.sources import write_sources
 from edgewright.measure import Evidence
-from edgewright.runtime import Array, FilePass, PassRequest, Runtime, Signature
+from edgewright.runtime import Array
 
 
-class TFLiteMicro(Runtime):
+class TFLiteMicro(ExportedElsewhere):
     """Executes .tflite files with TensorFlow Lite Micro's kernels; LiteRT writes them."""
 
     name: ClassVar[str] = "tflite_micro"
@@ -27,42 +28,18 @@ class TFLiteMicro(Runtime):
     requires: ClassVar[tuple[str, ...]] = ("tflite_micro",)
     install: ClassVar[str] = "pip install 'edgewright[tflite-micro,litert]'"
     exports_with: ClassVar[str] = "litert"
+    borrowed: ClassVar[tuple[type[Any], ...]] = (PtqW8A8, PtqW8A16)  # no kernels for float16, dynamic or int4 weights
     takes_quantized: ClassVar[bool] = True
     output_evidence: ClassVar[Evidence] = "emulated"
-    latency_evidence: ClassVar[Evidence] = "emulated"
-    memory_evidence: ClassVar[Evidence] = "emulated"
+    latency_evidence: ClassVar[Evidence | None] = "emulated"
+    memory_evidence: ClassVar[Evidence | None] = "emulated"
     channel_multiple: ClassVar[int] = 8  # Cortex-M kernels take 4, Helium 16; the same as LiteRT, so that both share candidates
 
-    @property
-    def passes(self) -> Mapping[type[Any], FilePass]:
-        """Static quantization, also with layers in float or 16 bit; its kernels have no float16, dynamic or int4 weights."""
-        return {PtqW8A8: _quantize, PtqW8A16: _quantize}
+    class Options(Config):
+        """Options in `targets[].options`."""
 
-    def export(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
-        """Have LiteRT write the file.
-
-        Raises:
-            ExportError: the converter refused the model.
-        """
-        writer = _writer()
-        writer.export(model, example, out, writer.Options())
-
-    def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
-        """Have LiteRT write a model that was trained with its quantization.
-
-        Raises:
-            ExportError: the toolkit refused the model, or left a layer in float; it is named.
-        """
-        writer = _writer()
-        writer.export_quantized(model, example, out, writer.Options())
-
-    def inspect(self, file: Path) -> Signature:
-        """Read names, shapes, dtypes, layout and quantization, after verifying the file's structure.
-
-        Raises:
-            ExportError: the file is not a whole, valid .tflite file.
-        """
-        return _writer().inspect(file)
+        c_sources: bool = False
+        """Write the model as a C array beside the file, with a header, preprocessing in C and an example main in C++."""
 
     def load(self, file: Path, threads: int) -> "MicroSession":  # noqa: ARG002
         """Load a file once; the interpreter has one thread, whatever ``threads`` allows.
@@ -73,6 +50,23 @@ class TFLiteMicro(Runtime):
         self.inspect(file)  # the micro interpreter itself trusts a file blindly
         interpreter, arena = open_in_arena(file)
         return MicroSession(interpreter, arena, file)
+
+    def packages(self, options: Config) -> bool:
+        """With `c_sources`."""
+        assert isinstance(options, self.Options)  # noqa: S101 - narrows the type: a runtime gets its own options
+        return options.c_sources
+
+    def package(self, file: Path, manifest: ArtifactManifest, options: Config) -> PackageFacts:  # noqa: ARG002
+        """Write C and C++ sources; the arena they reserve is the smallest in which the file opens here.
+
+        Raises:
+            ExportError: an operator is a custom one, which the example cannot register.
+        """
+        arena = self.load(file, threads=1).arena_bytes()
+        operators = self.writer.operators(file)
+        names = write_sources(file, manifest, operators, arena)
+        note = f"Sources for a microcontroller: {', '.join(names)}; {arena:,} bytes of arena, {len(operators)} operators."
+        return PackageFacts(notes=(note,))
 
 
 class MicroSession:
@@ -95,15 +89,6 @@ class MicroSession:
         output: Array = self._interpreter.get_output(0).copy()
         return output
 
-    def arena_bytes(self) -> int | None:
+    def arena_bytes(self) -> int:
         """Bytes of the smallest arena that the interpreter accepts for the file."""
         return smallest_arena(self._file, self._arena)
-
-
-def _quantize(request: PassRequest) -> dict[str, Any] | None:
-    return _writer().passes[type(request.options)](request)
-
-
-def _writer() -> Runtime:
-    writer: Runtime = plugins.create("runtimes", TFLiteMicro.exports_with)
-    return writer
