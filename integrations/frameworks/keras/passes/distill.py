@@ -11,9 +11,10 @@ from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.keras.build import starting_model
 from edgewright.integrations.frameworks.keras.fit import Goal
 from edgewright.integrations.frameworks.keras.objective import Tensor, distillation_loss, loss_function
-from edgewright.integrations.frameworks.keras.passes.common import fine_tune, finish, is_sparse, load, zeros_kept
+from edgewright.integrations.frameworks.keras.passes.common import fine_tune, finish, load, zeros_kept
 from edgewright.integrations.frameworks.keras.randomness import seeded
 from edgewright.integrations.frameworks.keras.samples import Splits
+from edgewright.model_passes import is_sparse
 
 
 def distill(request: ModelPassRequest) -> CandidateFacts:
