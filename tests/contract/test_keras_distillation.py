@@ -62,9 +62,9 @@ def test_the_ladder_distills_into_the_shipped_student_and_trains_it_quantized() 
 
 
 def test_a_student_learns_by_decoupled_logits(tmp_path: Path) -> None:
-    images = digits(tmp_path / "data", 300)
+    images = digits(tmp_path / "data", 400)
     baseline = trained("mlp", images, tmp_path / "teacher", framework="keras")
-    step = Distill(student="ds_resnet", options={"width": 8, "blocks": [1, 1]}, loss="dkd", epochs=6)
+    step = Distill(student="mlp", options={"hidden": [16]}, loss="dkd", epochs=20)
     student = performed(step, baseline, baseline, images, tmp_path / "student")
-    assert student.facts.recipe == "distill.ds_resnet_w8.dkd"
-    assert student.facts.passes[-1].score[1] > 0.5  # chance is 0.1
+    assert student.facts.recipe == "distill.mlp.dkd"
+    assert student.facts.passes[-1].score[1] > 0.6  # chance is 0.1
