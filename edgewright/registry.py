@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
+from edgewright.errors import GateRefused
 from edgewright.measure import Frozen
 
 if TYPE_CHECKING:
@@ -60,8 +61,36 @@ class Tracker(ABC):
         """Download the champion's artifact into ``out`` and verify its digest."""
 
     @abstractmethod
-    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str]) -> str:
+    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str], judged_against: str | None) -> str:
         """Register the artifact, alias it 'candidate', then 'champion'; the champion before it gets 'rollback'.
 
         Promoting what already is champion changes nothing. Returns the version.
+
+        Args:
+            model: registered name.
+            artifact: what passed the gate.
+            run_id: the recorded release that holds it.
+            tags: of the version.
+            judged_against: digest of the champion at that time; None where there was none.
+
+        Raises:
+            GateRefused: the champion is another one by now.
         """
+
+
+def require_champion(model: str, champion: Champion | None, judged_against: str | None, challenger: str) -> None:
+    """Make sure that the champion is still the one a challenger was judged against, or the challenger itself.
+
+    Raises:
+        GateRefused: it is another one by now.
+    """
+    found = champion.digest if champion else None
+    if found in (judged_against, challenger):
+        return
+    now = f"its champion is version {champion.version}" if champion else "it has no champion"
+    raise GateRefused(
+        f"{model} was promoted or rolled back while this release ran: {now}, and the challenger was judged against "
+        + ("another one" if judged_against else "none"),
+        where=f"alias 'champion' of {model}, which stays as it is",
+        to_do="edgewright run: the challenger is then held against it, and what is unchanged is not done again",
+    )

@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from zenml.exceptions import RunInterruptedException, RunStoppedException
+
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config import SplitName, Target
 from edgewright.config.recipe import Rung
@@ -54,8 +56,8 @@ class Attempt:
             return RungFacts(recipe=self.rung.name, status="skipped", reasons=(reason,))
         try:
             return self._climb()
-        except (StoreError, OSError):
-            raise  # the store is everybody's: no other target would fare better
+        except (StoreError, OSError, RunInterruptedException, RunStoppedException):
+            raise  # the store is everybody's, and so is an end: no other target would fare better
         except Exception as error:
             return RungFacts(recipe=self.rung.name, status="failed", reasons=(_in_words(error),))
 

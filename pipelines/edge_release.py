@@ -13,6 +13,7 @@ from edgewright.pipelines.conclude import champions_of, conclude, facts_of, rele
 from edgewright.pipelines.config_argument import ReleaseArgument, required
 from edgewright.pipelines.context import Context, Model
 from edgewright.pipelines.rungs import Rungs
+from edgewright.pipelines.termination import ends_on_sigterm
 from edgewright.plugins import find
 from edgewright.preflight import check_recipes, preflight
 from edgewright.stats.multiplicity import spend
@@ -33,7 +34,7 @@ def edge_release(config: ReleaseArgument = None) -> None:
     """
     release = required(config)
     preflight(release)
-    with release_folder(release) as folder:
+    with ends_on_sigterm(), release_folder(release) as folder:
         tracking, tracker = tracking_of(release)
 
         # ---- data and baseline ----

@@ -10,6 +10,7 @@ from edgewright.artifact import Artifact
 from edgewright.config import Tracking
 from edgewright.plugins import create
 from edgewright.progress import stage
+from edgewright.registry import require_champion
 from edgewright.report.facts import ReleaseFacts
 
 
@@ -29,14 +30,26 @@ def promote_release(
 
     Returns:
         Registered model name to promoted version.
+
+    Raises:
+        GateRefused: another release was promoted since the champion was judged against; nothing was recorded.
     """
     tracker = create("services", "mlflow")
     tracker.connect(tracking.uri, tracking.experiment)
     passed = dict(zip(names, artifacts, strict=True))
+    promoted = [target for target in facts.targets if target.name in passed]
     with stage("Recording and promoting"):
+        for target in promoted:  # before anything is recorded that would not be true
+            champion, challenger = tracker.champion(target.model), passed[target.name].digest
+            require_champion(target.model, champion, target.champion_before, challenger)
         run_id = tracker.recorded(digest) or tracker.record(facts, digest, Path(files), passed)
         return {
-            model: tracker.promote(model, artifact, run_id, {"release": facts.release, "target": name})
-            for name, artifact in passed.items()
-            for model in [f"{facts.release}-{name}"]
+            target.model: tracker.promote(
+                target.model,
+                passed[target.name],
+                run_id,
+                {"release": facts.release, "target": target.name},
+                target.champion_before,
+            )
+            for target in promoted
         }

@@ -8,7 +8,7 @@ A rung of a ladder is a recipe. In YAML it is its name, or the passes written ou
       - {passes: [{kind: prune, ratio: 0.5, rounds: 3}, {kind: ptq_w8a8, calibration: entropy}]}
 """
 
-from itertools import pairwise
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -62,19 +62,9 @@ class Rung(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for first, second in pairwise(self.passes):
-            if first.acts_on == "file" and second.acts_on == "model":
-                raise ValueError(f"{second.name} works on the model and cannot follow {first.name}, which works on the file")
-        for index, step in enumerate(self.passes):
-            before, after = self.passes[:index], self.passes[index + 1 :]
-            if isinstance(step, Distill) and step.student != SELF and before:
-                raise ValueError(f"{step.name} starts a new student, so {before[-1].name} before it would be lost: swap them")
-            if isinstance(step, QatW8A8) and after:
-                raise ValueError(f"{step.name} has to be the last pass: {after[0].name} after it would undo its scales")
-            if isinstance(step, Cluster) and any(later.acts_on == "model" for later in after):
-                raise ValueError(f"{after[0].name} after {step.name} would move the weights apart again: swap them")
-            if step.acts_on == "file" and after:
-                raise ValueError(f"a file is converted once: take {step.name} or {after[0].name}")
+        for earlier, later in combinations(self.passes, 2):
+            if reason := _contradiction(earlier, later):
+                raise ValueError(reason)
         return self
 
 
@@ -85,6 +75,28 @@ def decode(value: Any) -> Any:
         ValueError: the name does not decode; the nearest valid one is named.
     """
     return {"passes": [_decode_pass(part) for part in value.split("-")]} if isinstance(value, str) else value
+
+
+def _contradiction(earlier: PassConfig, later: PassConfig) -> str | None:
+    """Say why two passes of one recipe cannot stand in this order, and what to write instead; None where they can."""
+    swap = f"put {later.name} before {earlier.name}"
+    if isinstance(later, Distill) and later.student != SELF:
+        return f"{later.name} starts a new student, so {earlier.name} before it would be lost: {swap}"
+    if earlier.acts_on == "file":
+        if later.acts_on == "model":
+            return f"{later.name} works on the model and cannot follow {earlier.name}, which works on the file: {swap}"
+        return f"a file is converted once: take {earlier.name} or {later.name}"
+    if isinstance(earlier, QatW8A8):
+        return f"{earlier.name} has to be the last pass: {later.name} after it would undo its scales"
+    if isinstance(earlier, Cluster) and isinstance(later, QatW8A8):
+        return f"{later.name} after {earlier.name} would move the weights apart again: write ptq_w8a8 in its place"
+    if isinstance(earlier, Cluster) and later.acts_on == "model":
+        return f"{later.name} after {earlier.name} would move the weights apart again: {swap}"
+    if isinstance(earlier, Sparsify) and isinstance(later, Decompose):
+        return f"{later.name} after {earlier.name} would lose its zeros, since factors are dense: {swap}"
+    if isinstance(earlier, Sparsify) and earlier.pattern and isinstance(later, Prune):
+        return f"{later.name} after {earlier.name} would take channels out of its runs, which breaks the pattern: {swap}"
+    return None
 
 
 def _distinct(rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:

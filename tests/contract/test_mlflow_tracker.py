@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MLflow tracker on real sqlite stores: what is recorded, what is promoted, and what interruptions leave behind."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from edgewright.artifact import Artifact, ArtifactManifest, CandidateFacts, Epoch, TensorSpec
 from edgewright.config import ModelSpec, Preprocessing
 from edgewright.data.dataset import DataCard
-from edgewright.errors import StoreError
+from edgewright.errors import GateRefused, StoreError
 from edgewright.gate.verdict import Finding
 from edgewright.integrations.services.mlflow import MlflowTracker
 from edgewright.measure import DeviceFacts, Measurement
@@ -246,9 +247,9 @@ def test_the_champion_moves_and_the_one_before_it_can_be_rolled_back_to(tmp_path
     assert tracker.champion("digits-phone") is None
     old, new = make_artifact(tmp_path / "a", b"old"), make_artifact(tmp_path / "b", b"new")
     first_run = tracker.record(make_facts(old), "1" * 64, files, {"phone": old})
-    first = tracker.promote("digits-phone", old, first_run, {"release": "digits"})
+    first = tracker.promote("digits-phone", old, first_run, {"release": "digits"}, None)
     second_run = tracker.record(make_facts(new), "2" * 64, files, {"phone": new})
-    second = tracker.promote("digits-phone", new, second_run, {"release": "digits"})
+    second = tracker.promote("digits-phone", new, second_run, {"release": "digits"}, old.digest)
 
     client = MlflowClient(tracking_uri=uri)
     aliases = client.get_registered_model("digits-phone").aliases
@@ -269,18 +270,38 @@ def test_the_champion_moves_and_the_one_before_it_can_be_rolled_back_to(tmp_path
     assert fetched.main_file.read_bytes() == b"new"
     assert (tmp_path / "fetched" / "extra" / "weights.bin").read_bytes() == b"more"
 
-    assert tracker.promote("digits-phone", old, first_run, {}) == first, "going back reuses the version"
+    assert tracker.promote("digits-phone", old, first_run, {}, new.digest) == first, "going back reuses the version"
     aliases = client.get_registered_model("digits-phone").aliases
     assert (str(aliases["champion"]), str(aliases["rollback"])) == (first, second)
+
+
+@pytest.mark.parametrize("judged_against", [None, "0" * 64])
+def test_what_was_not_judged_against_the_champion_does_not_take_its_place(
+    judged_against: str | None, tmp_path: Path, uri: str, files: Path
+) -> None:
+    tracker = connected(uri)
+    first, other = make_artifact(tmp_path / "a", b"first"), make_artifact(tmp_path / "b", b"other")
+    run_id = tracker.record(make_facts(first), "1" * 64, files, {"phone": first})
+    tracker.promote("digits-phone", first, run_id, {}, None)
+    other_run = tracker.record(make_facts(other), "2" * 64, files, {"phone": other})
+    with pytest.raises(GateRefused, match="while this release ran: its champion is version 1") as told:
+        connected(uri).promote("digits-phone", other, other_run, {}, judged_against)
+    assert "edgewright run" in told.value.to_do
+    client = MlflowClient(tracking_uri=uri)
+    assert len(client.search_model_versions("name = 'digits-phone'")) == 1
+    assert set(client.get_registered_model("digits-phone").aliases) == {"candidate", "champion"}
+    client.delete_registered_model_alias("digits-phone", "champion")
+    with pytest.raises(GateRefused, match="it has no champion"):
+        tracker.promote("digits-phone", other, other_run, {}, first.digest)
 
 
 def test_promoting_the_champion_again_changes_nothing(tmp_path: Path, uri: str, files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
-    version = tracker.promote("digits-phone", artifact, run_id, {})
+    version = tracker.promote("digits-phone", artifact, run_id, {}, None)
     client = MlflowClient(tracking_uri=uri)
     before = dict(client.get_registered_model("digits-phone").aliases)
-    assert tracker.promote("digits-phone", artifact, run_id, {}) == version
+    assert tracker.promote("digits-phone", artifact, run_id, {}, None) == version
     assert dict(client.get_registered_model("digits-phone").aliases) == before
     assert "rollback" not in before
     assert len(client.search_model_versions("name = 'digits-phone'")) == 1
@@ -290,11 +311,11 @@ def test_a_promotion_interrupted_before_its_aliases_is_finished_by_the_next(tmp_
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
     client = MlflowClient(tracking_uri=uri)
-    version = tracker.promote("digits-phone", artifact, run_id, {})
+    version = tracker.promote("digits-phone", artifact, run_id, {}, None)
     for alias in ("candidate", "champion"):
         client.delete_registered_model_alias("digits-phone", alias)
     assert tracker.champion("digits-phone") is None
-    assert connected(uri).promote("digits-phone", artifact, run_id, {}) == version
+    assert connected(uri).promote("digits-phone", artifact, run_id, {}, None) == version
     assert len(client.search_model_versions("name = 'digits-phone'")) == 1
 
 
@@ -302,14 +323,14 @@ def test_an_artifact_that_was_not_recorded_cannot_be_promoted(tmp_path: Path, ur
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
     with pytest.raises(StoreError, match="holds no artifact"):
-        tracker.promote("digits-phone", make_artifact(tmp_path / "b", b"other"), run_id, {})
+        tracker.promote("digits-phone", make_artifact(tmp_path / "b", b"other"), run_id, {}, None)
     assert tracker.champion("digits-phone") is None
 
 
 def test_a_champion_whose_files_were_changed_is_refused(tmp_path: Path, uri: str, files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
-    tracker.promote("digits-phone", artifact, run_id, {})
+    tracker.promote("digits-phone", artifact, run_id, {}, None)
     champion = tracker.champion("digits-phone")
     assert champion is not None
     stored = list((tmp_path / "my store").rglob("model.onnx"))
@@ -340,7 +361,8 @@ def release_in_this_process(uri: str, folder: Path, number: str) -> None:
     shared = make_artifact(folder / f"shared{number}", b"the same for both")
     tracker.record(make_facts(shared), "5" * 64, folder / "out", {"phone": shared})
     run_id = tracker.record(make_facts(own), number * 64, folder / "out", {"phone": own})
-    tracker.promote("digits-phone", own, run_id, {})
+    with contextlib.suppress(GateRefused):  # the other one was promoted first
+        tracker.promote("digits-phone", own, run_id, {}, None)
 
 
 def test_two_first_releases_at_once_on_a_fresh_store(tmp_path: Path, files: Path) -> None:
@@ -352,7 +374,8 @@ def test_two_first_releases_at_once_on_a_fresh_store(tmp_path: Path, files: Path
     said = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
     aliases = MlflowClient(tracking_uri=uri).get_registered_model("digits-phone").aliases
-    assert {str(aliases["champion"]), str(aliases["rollback"])} == {"1", "2"}
+    assert aliases == {"candidate": aliases["champion"], "champion": aliases["champion"]}
+    assert str(aliases["champion"]) == "1", "one of them was promoted, the other one was told"
     tracker = connected(uri)
     assert all(tracker.recorded(digit * 64) for digit in "125")
     assert len(active_runs(uri)) == 3 * 4, "the release both had was recorded once"

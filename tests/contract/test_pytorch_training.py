@@ -21,8 +21,8 @@ from edgewright.config import SPLITS, ModelSpec, Preprocessing, Schedule, Task
 from edgewright.data.dataset import Array, DataCard, Dataset
 from edgewright.errors import ModelError
 from edgewright.integrations.frameworks.pytorch import PyTorch
-from edgewright.integrations.frameworks.pytorch.objective import rate_factor
 from edgewright.metrics import metric
+from edgewright.training import rate_factor
 
 METRICS = """
 import os, pathlib

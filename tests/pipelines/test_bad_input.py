@@ -197,9 +197,12 @@ class Stubborn(NullRuntime):
 """
 
 
-@pytest.mark.parametrize("where", ["training", "export"])
-def test_ctrl_c_then_resume(project: Project, store: dict[str, str], where: str) -> None:
-    write(project.folder, {"stubborn.py": STUBBORN})
+TERMINATED = STUBBORN.replace("os.killpg(0, signal.SIGINT)", "os.kill(os.getppid(), signal.SIGTERM)")  # the run alone
+
+
+@pytest.mark.parametrize("where", ["training", "export", "export, by SIGTERM"])
+def test_ctrl_c_or_sigterm_then_resume(project: Project, store: dict[str, str], where: str) -> None:
+    write(project.folder, {"stubborn.py": TERMINATED if "SIGTERM" in where else STUBBORN})
     interrupt_in = ""
     if where == "training":
         project.write(seed=5)  # what the shared store has not trained yet
@@ -211,6 +214,7 @@ def test_ctrl_c_then_resume(project: Project, store: dict[str, str], where: str)
     assert ended.output.splitlines()[-1].endswith("To go on: edgewright resume release.yaml")
     assert "Traceback" not in ended.output
     assert not ended.left_running
+    assert not (project.out / "release.json").exists()
     resumed = project.edgewright("resume", "release.yaml", environment=store)
     assert resumed.code == 0, resumed.output
     assert ("from epoch 2" in resumed.output) == (where == "training")

@@ -16,12 +16,11 @@ MODEL = st.one_of(
         st.sampled_from(["", ".params", ".latency"]),
         st.sampled_from(["", ".taylor", ".group_sparsity"]),
     ),
-    st.builds("sparsify{}".format, PERCENT),
-    st.just("sparsify.2of4"),
     st.builds("decompose{}{}".format, PERCENT, st.sampled_from(["", ".cp"])),
     st.just("decompose.energy90"),
     st.builds("distill.self{}".format, st.sampled_from(["", ".dkd", ".hint", ".dkd.ensemble3"])),
 )
+SPARSE = st.one_of(st.builds("sparsify{}".format, PERCENT), st.just("sparsify.2of4"))
 STUDENT = st.builds("distill.{}_w{}".format, st.sampled_from(["resnet8", "ds_cnn", "cnn1d"]), st.integers(1, 256))
 LAST = st.one_of(
     st.builds(
@@ -33,15 +32,17 @@ LAST = st.one_of(
 )
 
 
-@given(st.lists(STUDENT, max_size=1), st.lists(MODEL, max_size=3), LAST)
-def test_a_name_decodes_to_passes_that_have_this_name(first: list[str], middle: list[str], last: str) -> None:
-    name = "-".join([*first, *middle, last])
+@given(st.lists(STUDENT, max_size=1), st.lists(MODEL, max_size=3), st.lists(SPARSE, max_size=1), LAST)
+def test_a_name_decodes_to_passes_that_have_this_name(
+    first: list[str], middle: list[str], sparse: list[str], last: str
+) -> None:
+    name = "-".join([*first, *middle, *sparse, last])
     assert Rung.of(name).name == name
 
 
-@given(st.lists(STUDENT, max_size=1), st.lists(MODEL, max_size=3), LAST)
-def test_a_rung_survives_the_way_through_json(first: list[str], middle: list[str], last: str) -> None:
-    rung = Rung.of("-".join([*first, *middle, last]))
+@given(st.lists(STUDENT, max_size=1), st.lists(MODEL, max_size=3), st.lists(SPARSE, max_size=1), LAST)
+def test_a_rung_survives_the_way_through_json(first: list[str], middle: list[str], sparse: list[str], last: str) -> None:
+    rung = Rung.of("-".join([*first, *middle, *sparse, last]))
     assert Rung.model_validate_json(rung.model_dump_json()) == rung
     assert Rung.model_validate(rung.model_dump(mode="json", exclude_unset=True)) == rung
 
@@ -53,7 +54,11 @@ def test_a_rung_survives_the_way_through_json(first: list[str], middle: list[str
         ("ptq_w8a8-prune50", "works on the model and cannot follow ptq_w8a8"),
         ("fp16-ptq_w8a8", "a file is converted once"),
         ("prune50-distill.ds_cnn", "starts a new student"),
-        ("cluster16-prune50", "would move the weights apart again"),
+        ("cluster16-prune50", "would move the weights apart again: put prune50 before cluster16"),
+        ("cluster16-qat_w8a8", "write ptq_w8a8 in its place"),
+        ("sparsify70-decompose50", "would lose its zeros, since factors are dense: put decompose50 before sparsify70"),
+        ("sparsify70-distill.self-decompose50", "put decompose50 before sparsify70"),
+        ("sparsify.2of4-prune50", "breaks the pattern: put prune50 before sparsify.2of4"),
         ("sparsify.4of4", "keeps every weight"),
         ("prune100", "not a percentage between 1 and 99"),
         ("prune0", "not a percentage between 1 and 99"),

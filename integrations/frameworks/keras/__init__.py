@@ -21,7 +21,7 @@ class Keras(Framework):
     requires: ClassVar[tuple[str, ...]] = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "safetensors")
     install: ClassVar[str] = "pip install 'edgewright[keras]'"
     layouts: ClassVar[Mapping[int, str]] = {3: "NHWC", 2: "NLC", 1: "NF"}
-    architectures: ClassVar[tuple[str, ...]] = ("resnet8", "resnet20", "ds_cnn", "mlp", "cnn1d")
+    architectures: ClassVar[tuple[str, ...]] = ("resnet8", "resnet20", "ds_cnn", "ds_resnet", "mlp", "cnn1d")
 
     @property
     def passes(self) -> Mapping[type[Any], ModelPass]:
@@ -62,6 +62,16 @@ class Keras(Framework):
         from edgewright.integrations.frameworks.keras.passes.check import check_pass
 
         check_pass(step, spec, task, sample, outputs)
+
+    def students(self, spec: ModelSpec, sample: tuple[int, ...], outputs: int) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Return up to three smaller models to distill into, largest first: narrower ones, or else shipped ones.
+
+        Raises:
+            ModelError: the model itself does not build, or does not take the sample.
+        """
+        from edgewright.integrations.frameworks.keras.passes.students import students
+
+        return students(spec, sample, outputs)
 
     def train(self, spec: ModelSpec, data: Dataset, seed: int, metric: str, out: Path, checkpoints: Path) -> CandidateFacts:
         """Train the model, or only load its weights, and write the best epoch's as ``weights.safetensors``.

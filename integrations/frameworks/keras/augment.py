@@ -3,12 +3,9 @@
 
 import numpy as np
 
+from edgewright import training
 from edgewright.config.model import Augmentation
-from edgewright.errors import ConfigError
 from edgewright.framework import Array
-
-WHERE = "model.training.augmentation"
-_IMAGE, _SERIES = 3, 2  # rank of one sample
 
 
 def check_augmentation(augmentation: Augmentation, sample: tuple[int, ...]) -> None:
@@ -17,23 +14,7 @@ def check_augmentation(augmentation: Augmentation, sample: tuple[int, ...]) -> N
     Raises:
         ConfigError: they are no images (flip), have no axis to move along (shift), or would be moved out of sight.
     """
-    if augmentation.flip and len(sample) != _IMAGE:
-        raise ConfigError(
-            f"only images can be flipped; one sample has the shape {sample}", where=f"{WHERE}.flip", to_do="remove 'flip'"
-        )
-    if augmentation.shift and len(sample) < _SERIES:
-        raise ConfigError(
-            f"features of a table cannot be shifted; one sample has the shape {sample}",
-            where=f"{WHERE}.shift",
-            to_do="remove 'shift'; 'noise' works on tables",
-        )
-    shortest = min(sample[:-1], default=0)
-    if augmentation.shift and augmentation.shift >= shortest:
-        raise ConfigError(
-            f"a shift of {augmentation.shift} can move a sample of shape {sample} out of sight",
-            where=f"{WHERE}.shift",
-            to_do=f"write less than {shortest}; an eighth of the length is usual",
-        )
+    training.check_augmentation(augmentation, sample, sample[:-1])
 
 
 def augment(inputs: Array, augmentation: Augmentation, chance: np.random.Generator) -> Array:

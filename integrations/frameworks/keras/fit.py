@@ -7,7 +7,7 @@ checkpoint stands, and ends with the very weights it would have had.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from edgewright.artifact import Epoch
 from edgewright.config.model import Training
-from edgewright.errors import ModelError
 from edgewright.framework import Array
 from edgewright.integrations.frameworks.keras import checkpoints as store
 from edgewright.integrations.frameworks.keras.augment import augment, check_augmentation
@@ -25,9 +24,8 @@ from edgewright.integrations.frameworks.keras.objective import Loss, Tensor, dec
 from edgewright.integrations.frameworks.keras.predict import predict
 from edgewright.integrations.frameworks.keras.randomness import generator, seed_epoch
 from edgewright.integrations.frameworks.keras.samples import Splits
-from edgewright.metrics import Metric
 from edgewright.progress import stage
-from edgewright.training import best_of, is_finished, rate_factor
+from edgewright.training import best_of, is_finished, must_be_finite, rate_factor, validation_score
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class _Run:
             # What is to be reconstructed is what went in.
             targets = inputs if learn.targets is learn.inputs else learn.targets[batch]
             loss = float(self._step(tf.constant(inputs), tf.constant(targets)))
-            _must_be_finite(loss, epoch)
+            must_be_finite(loss, epoch)
             total += loss * len(batch)
         return total / len(rows), rate
 
@@ -162,8 +160,8 @@ class _Run:
             loss = float(outputs[judge.normal].mean())
         else:
             loss = float(self.goal.loss(tf.constant(outputs), tf.constant(judge.targets)))
-        _must_be_finite(loss, epoch)
-        return loss, _score(self.data.metric, judge.labels, outputs)
+        must_be_finite(loss, epoch)
+        return loss, validation_score(self.data.metric, judge.labels, outputs)
 
     def _save(self, checkpoints: Path, digest: str) -> None:
         arrays = {name: variable.numpy() for name, variable in self.state.items()}
@@ -187,31 +185,3 @@ def _draws(step: Any) -> bool:
     graph = step.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return any("seed2" in node.attr for node in nodes)
-
-
-def _score(metric: Metric, labels: Array, outputs: Array) -> float:
-    try:
-        score = float(metric.score(labels, outputs))
-    except ValueError as error:
-        raise _no_score(metric, str(error)) from error
-    if not isfinite(score):
-        raise _no_score(metric, f"it is {score}")
-    return score
-
-
-def _no_score(metric: Metric, why: str) -> ModelError:
-    return ModelError(
-        f"metric {metric.name!r} has no value on the validation split: {why}",
-        where="metric",
-        to_do="let data.splits.validation hold samples of every class, or choose another metric",
-    )
-
-
-def _must_be_finite(loss: float, epoch: int) -> None:
-    if not isfinite(loss):
-        raise ModelError(
-            f"the loss is {loss} in epoch {epoch}",
-            where="model.training",
-            to_do="lower model.training.learning_rate (or add schedule.warmup_epochs), "
-            "and check that data.preprocessing brings inputs near -1 … 1",
-        )

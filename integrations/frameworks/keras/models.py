@@ -56,6 +56,25 @@ def ds_cnn(sample: Shape, outputs: int, width: int = 32, blocks: int = 4, dropou
     return keras.Model(inputs, _head(x, outputs, dropout))
 
 
+def ds_resnet(sample: Shape, outputs: int, width: int = 8, blocks: Sequence[int] = (2, 3), dropout: float = 0.0) -> Model:
+    """Return a residual network of depthwise-separable blocks for images (H, W, C): the shipped student.
+
+    Two convolutions, width and 2x width (the second halves the image), then ``blocks[0]`` blocks of 4x width and
+    ``blocks[1]`` of 6x width, whose first halves it again. Blocks as in MobileNet (Howard et al., 2017,
+    arXiv:1704.04861), with the input added.
+    """
+    size = _image("ds_resnet", sample)
+    stride, later = _stride(size), _stride(-(-size // _stride(size)))
+    inputs = keras.Input(sample)
+    x = _relu(_conv(inputs, width, "stem1"), "stem1")
+    x = _relu(_conv(x, 2 * width, "stem2", strides=(stride, stride)), "stem2")
+    wanted = [(4 * width, blocks[0], 1), (6 * width, blocks[1], later)]
+    for stage, (wide, count, first) in enumerate(wanted, start=1):
+        for block in range(count):
+            x = _separable(x, wide, first if block == 0 else 1, f"stage{stage}_{block + 1}")
+    return keras.Model(inputs, _head(x, outputs, dropout))
+
+
 def cnn1d(sample: Shape, outputs: int, width: int = 16, dropout: float = 0.0) -> Model:
     """Return a convolutional network for sensor windows (L, C): three convolutions over time of width, 2x and 4x width."""
     if len(sample) != 2:
@@ -99,6 +118,7 @@ ARCHITECTURES: dict[str, Callable[..., Model]] = {
     "resnet8": resnet8,
     "resnet20": resnet20,
     "ds_cnn": ds_cnn,
+    "ds_resnet": ds_resnet,
     "mlp": mlp,
     "cnn1d": cnn1d,
 }
@@ -122,6 +142,14 @@ def _residual(x: Any, narrow: int, wide: int, stride: int, name: str) -> Any:
     same = stride == 1 and narrow == wide
     shortcut = x if same else _conv(x, wide, f"{name}_shortcut", kernel=(1, 1), strides=strides)
     return _relu(layers.Add(name=f"{name}_add")([body, shortcut]), name)
+
+
+def _separable(x: Any, wide: int, stride: int, name: str) -> Any:
+    """A depthwise 3 x 3 and a 1 x 1 convolution, around which the input is added where shapes are the same."""
+    depthwise = _relu(_conv(x, wide, f"{name}_depthwise", strides=(stride, stride), depthwise=True), f"{name}_depthwise")
+    body = _conv(depthwise, wide, f"{name}_pointwise", kernel=(1, 1))
+    same = stride == 1 and x.shape[-1] == wide
+    return _relu(layers.Add(name=f"{name}_add")([body, x]) if same else body, name)
 
 
 def _conv(

@@ -6,6 +6,7 @@ from typing import Any
 
 from edgewright.config.data import Task
 from edgewright.config.model import Training
+from edgewright.distillation import OTHERS_WEIGHT, TARGET_WEIGHT
 from edgewright.integrations.frameworks.keras.engine import keras, tf
 
 Tensor = Any
@@ -28,24 +29,67 @@ def loss_function(task: Task, training: Training) -> Loss:
     return cross_entropy
 
 
-def distillation_loss(task: Task, training: Training, temperature: float, alpha: float) -> Callable[..., Tensor]:
+def distillation_loss(
+    task: Task, training: Training, temperature: float, alpha: float, *, decoupled: bool = False
+) -> Callable[..., Tensor]:
     """(outputs, targets, teacher's outputs) -> loss: softened logits of the teacher, and the labels.
 
-    Hinton et al., 2015 (arXiv:1503.02531): KL divergence at temperature T times T², so that its gradients keep their
-    size. Values have no softened logits: there the student learns the teacher's by mean squared error.
+    Values have no softened logits: there the student learns the teacher's by mean squared error.
+
+    Args:
+        task: classification, or one with values.
+        training: of the student.
+        temperature: softens the logits.
+        alpha: weight of the teacher; the labels have the rest.
+        decoupled: match logits by ``dkd`` instead of ``kd``.
     """
     own = loss_function(task, training)
 
-    def classes(outputs: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
-        soft = tf.nn.softmax(taught / temperature)
-        known = tf.nn.log_softmax(taught / temperature)
-        divergence = tf.reduce_sum(soft * (known - tf.nn.log_softmax(outputs / temperature)), axis=-1)
-        return alpha * temperature**2 * tf.reduce_mean(divergence) + (1 - alpha) * own(outputs, targets)
+    def matched(outputs: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
+        if task != "classification":
+            return tf.reduce_mean(tf.square(outputs - taught))
+        if decoupled:
+            return dkd(outputs, taught, targets, temperature)
+        return kd(outputs, taught, temperature)
 
-    def values(outputs: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
-        return alpha * tf.reduce_mean(tf.square(outputs - taught)) + (1 - alpha) * own(outputs, targets)
+    def loss(outputs: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
+        return alpha * matched(outputs, targets, taught) + (1 - alpha) * own(outputs, targets)
 
-    return classes if task == "classification" else values
+    return loss
+
+
+def kd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """KL divergence of softened classes, mean over samples, times temperature² so that its gradient keeps its size.
+
+    Hinton, Vinyals & Dean, 2015 (arXiv:1503.02531). Logits are (N, C).
+    """
+    known, learned = (tf.nn.log_softmax(logits / temperature) for logits in (teacher, student))
+    return temperature**2 * _divergence(learned, known)
+
+
+def dkd(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """Decoupled KD: how sure of the target class, and, weighted apart from it, how the other classes compare.
+
+    Zhao et al., 2022 (arXiv:2203.08679), equation 7, without the warm-up of its weight. Logits are (N, C), targets (N,).
+    """
+    sure_student, rest_student = _decoupled(student / temperature, targets)
+    sure_teacher, rest_teacher = _decoupled(teacher / temperature, targets)
+    target, others = _divergence(sure_student, sure_teacher), _divergence(rest_student, rest_teacher)
+    return temperature**2 * (TARGET_WEIGHT * target + OTHERS_WEIGHT * others)
+
+
+def _divergence(learned: Tensor, known: Tensor) -> Tensor:
+    """KL divergence of log probabilities (N, C), mean over samples."""
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(known) * (known - learned), axis=-1))
+
+
+def _decoupled(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Log probabilities of target against not target (N, 2), and of the other classes among themselves (N, C - 1)."""
+    whole, classes = tf.nn.log_softmax(logits), logits.shape[-1]
+    is_target = tf.one_hot(targets, classes, on_value=True, off_value=False, dtype=tf.bool)
+    others = tf.reshape(tf.boolean_mask(whole, ~is_target), (-1, classes - 1))
+    sure = tf.stack([tf.boolean_mask(whole, is_target), tf.reduce_logsumexp(others, axis=-1)], axis=1)
+    return sure, tf.nn.log_softmax(others)
 
 
 def l1_penalty(weights: list[Any]) -> Tensor:

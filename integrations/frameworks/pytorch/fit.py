@@ -6,7 +6,7 @@ An interrupted training goes on where its last checkpoint stands, and ends with 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -15,26 +15,18 @@ from torch import Tensor, nn
 from edgewright.artifact import Epoch
 from edgewright.config.model import Training
 from edgewright.data.dataset import Dataset
-from edgewright.errors import ModelError
-from edgewright.framework import Array
 from edgewright.integrations.frameworks.pytorch import checkpoints as store
 from edgewright.integrations.frameworks.pytorch.augment import augment, check_augmentation
 from edgewright.integrations.frameworks.pytorch.build import finds_anomalies
 from edgewright.integrations.frameworks.pytorch.memory import keep_freed_memory
-from edgewright.integrations.frameworks.pytorch.objective import (
-    Loss,
-    best_of,
-    is_finished,
-    l1_penalty,
-    optimizer_for,
-    rate_factor,
-)
+from edgewright.integrations.frameworks.pytorch.objective import Loss, l1_penalty, optimizer_for
 from edgewright.integrations.frameworks.pytorch.predict import predict
 from edgewright.integrations.frameworks.pytorch.randomness import random_state, restore
 from edgewright.integrations.frameworks.pytorch.samples import Samples, samples
 from edgewright.metrics import Metric
 from edgewright.metrics import metric as find_metric
 from edgewright.progress import stage
+from edgewright.training import best_of, is_finished, must_be_finite, rate_factor, validation_score
 
 Weights = dict[str, Tensor]
 Objective = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -174,7 +166,7 @@ class _Run:
             loss = self.goal.objective(self.model, *self._augmented(batch))
             if self.training.l1:
                 loss = loss + self.training.l1 * l1_penalty(self.model)
-            _must_be_finite(loss.item(), epoch)
+            must_be_finite(loss.item(), epoch)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -196,8 +188,8 @@ class _Run:
             loss = float(outputs[self.judge.normal.numpy()].mean())
         else:
             loss = self.goal.loss(torch.from_numpy(outputs), self.judge.targets).item()
-        _must_be_finite(loss, epoch)
-        return loss, _score(self.metric, self.judge.labels, outputs)
+        must_be_finite(loss, epoch)
+        return loss, validation_score(self.metric, self.judge.labels, outputs)
 
     def _save(self, checkpoints: Path, digest: str) -> None:
         state = {
@@ -218,31 +210,3 @@ class _Run:
         self.best = state["best"]
         self.history = [Epoch.model_validate(epoch) for epoch in state["history"]]
         restore(state["random"])
-
-
-def _score(metric: Metric, labels: Array, outputs: Array) -> float:
-    try:
-        score = float(metric.score(labels, outputs))
-    except ValueError as error:
-        raise _no_score(metric, str(error)) from error
-    if not isfinite(score):
-        raise _no_score(metric, f"it is {score}")
-    return score
-
-
-def _no_score(metric: Metric, why: str) -> ModelError:
-    return ModelError(
-        f"metric {metric.name!r} has no value on the validation split: {why}",
-        where="metric",
-        to_do="let data.splits.validation hold samples of every class, or choose another metric",
-    )
-
-
-def _must_be_finite(loss: float, epoch: int) -> None:
-    if not isfinite(loss):
-        raise ModelError(
-            f"the loss is {loss} in epoch {epoch}",
-            where="model.training",
-            to_do="lower model.training.learning_rate (or add schedule.warmup_epochs), "
-            "and check that data.preprocessing brings inputs near -1 … 1",
-        )

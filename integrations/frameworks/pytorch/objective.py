@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training minimizes and how: loss, penalty, optimizer, learning rate. Pure functions of the configuration."""
+"""What a training minimizes and how: loss, penalty, optimizer. Pure functions of the configuration."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from edgewright.config.data import Task
 from edgewright.config.model import Training
-from edgewright.training import best_of, is_finished, rate_factor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,14 +30,3 @@ def optimizer_for(model: nn.Module, training: Training) -> torch.optim.Optimizer
     if training.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), training.learning_rate, momentum=training.momentum, weight_decay=training.l2)
     return torch.optim.AdamW(model.parameters(), training.learning_rate, weight_decay=training.l2)
-
-
-__all__ = [
-    "Loss",
-    "best_of",
-    "is_finished",
-    "l1_penalty",
-    "loss_function",
-    "optimizer_for",
-    "rate_factor",
-]

@@ -9,10 +9,11 @@ from edgewright.data.dataset import Dataset
 from edgewright.integrations.frameworks.pytorch.build import starting_model
 from edgewright.integrations.frameworks.pytorch.checkpoints import training_digest
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Splits, fit
-from edgewright.integrations.frameworks.pytorch.objective import best_of, loss_function
+from edgewright.integrations.frameworks.pytorch.objective import loss_function
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 from edgewright.integrations.frameworks.pytorch.structure import count_macs, count_parameters
 from edgewright.integrations.frameworks.pytorch.weights import write_weights
+from edgewright.training import best_of
 
 
 def train(spec: ModelSpec, data: Dataset, seed: int, metric: str, out: Path, checkpoints: Path) -> CandidateFacts:

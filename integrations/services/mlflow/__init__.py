@@ -14,7 +14,7 @@ from edgewright.bundle import PAGE
 from edgewright.errors import StoreError
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.store import Store
-from edgewright.registry import Champion, Tracker
+from edgewright.registry import Champion, Tracker, require_champion
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 
 if TYPE_CHECKING:
@@ -102,13 +102,18 @@ class MlflowTracker(Tracker):
                 )
             return artifact.copy_to(out)
 
-    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str]) -> str:
+    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str], judged_against: str | None) -> str:
         """Register the artifact, alias it 'candidate', then 'champion'; the champion before it gets 'rollback'.
 
+        MLflow sets no alias on a condition. A sqlite store is locked meanwhile; on a server two releases can still meet
+        between two requests, and then the one whose alias did not stay is told.
+
         Raises:
+            GateRefused: the champion is another one by now than ``judged_against``.
             StoreError: the run does not hold the artifact, or another release took the alias at the same moment.
         """
         with self._store.errors(f"cannot promote {model}"), self._store.lock():
+            require_champion(model, self.champion(model), judged_against, artifact.digest)
             self._create_model(model)
             version = self._version_of(model, artifact.digest) or self._register(model, artifact, run_id, tags)
             before = self._aliases(model).get("champion")

@@ -6,12 +6,12 @@ from typing import Any
 from edgewright.config.data import Task
 from edgewright.config.model import ModelSpec
 from edgewright.config.model_passes import SELF, Cluster, Distill, QatW8A8, Sparsify
+from edgewright.distillation import check_asked, said_of, spec_of, training_of
 from edgewright.errors import EdgewrightError, ModelError
 from edgewright.integrations.frameworks.keras.augment import check_augmentation
 from edgewright.integrations.frameworks.keras.build import build, starting_model
 from edgewright.integrations.frameworks.keras.passes.cluster import clusterable
 from edgewright.integrations.frameworks.keras.passes.common import require_tfmot
-from edgewright.integrations.frameworks.keras.passes.distill import spec_of, training_of
 from edgewright.integrations.frameworks.keras.passes.qat import simulate
 from edgewright.integrations.frameworks.keras.passes.sparsify import check_sparsify
 
@@ -50,26 +50,22 @@ def check_pass(step: Any, spec: ModelSpec, task: Task, sample: tuple[int, ...], 
 
 
 def _check_distill(step: Distill, baseline: ModelSpec, task: Task, sample: tuple[int, ...], outputs: int) -> None:
-    where = f"{step.name}, "
-    if step.loss != "kd" or step.ensemble > 1:
+    if step.loss == "hint" or step.ensemble > 1:
         raise ModelError(
             f"Keras models are distilled by their logits, from one teacher; this asks for {step.name}",
-            where=where + ("loss" if step.loss != "kd" else "ensemble"),
-            to_do="write 'loss: kd' without 'ensemble', or take 'framework: pytorch'",
+            where=f"{step.name}, {'loss' if step.loss == 'hint' else 'ensemble'}",
+            to_do="write 'loss: kd' or 'loss: dkd' without 'ensemble', or take 'framework: pytorch'",
         )
-    if step.student == SELF and step.options:
-        raise ModelError(
-            "the student is the model itself, whose options stand in model.options",
-            where=where + "options",
-            to_do="remove 'options', or name a student",
-        )
-    check_augmentation(training_of(step, baseline).augmentation, sample)
+    check_asked(step, baseline, task)
     try:
+        check_augmentation(training_of(step, baseline).augmentation, sample)
         if step.student != SELF:
             starting_model(spec_of(step, baseline), task, sample, outputs)
-        if step.teacher is not None:
-            starting_model(
-                ModelSpec(framework=baseline.framework, **step.teacher.model_dump(), training=None), task, sample, outputs
-            )
     except EdgewrightError as error:
-        raise type(error)(error.what, where=where + error.where, to_do=error.to_do) from error
+        raise said_of(step, "", error) from error
+    if step.teacher is not None:
+        own = ModelSpec(framework=baseline.framework, **step.teacher.model_dump(), training=None)
+        try:
+            starting_model(own, task, sample, outputs)
+        except EdgewrightError as error:
+            raise said_of(step, "teacher.", error) from error

@@ -17,15 +17,14 @@ from edgewright.integrations.frameworks.keras.fit import Goal
 from edgewright.integrations.frameworks.keras.objective import loss_function
 from edgewright.integrations.frameworks.keras.passes.common import (
     fine_tune,
-    fine_tuning,
     finish,
-    is_sparse,
     load,
     require_tfmot,
 )
 from edgewright.integrations.frameworks.keras.randomness import seeded
 from edgewright.integrations.frameworks.keras.samples import Splits
 from edgewright.integrations.frameworks.keras.structure import kernels
+from edgewright.model_passes import fine_tuning, is_sparse
 
 _KMEANS_STARTS = 4
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from edgewright.artifact import Candidate, CandidateFacts, Epoch, PassFacts
+from edgewright.artifact import Candidate, CandidateFacts, Epoch
 from edgewright.config.model import ModelSpec, Training
 from edgewright.errors import ModelError
 from edgewright.fingerprint import of_code
@@ -18,10 +18,7 @@ from edgewright.integrations.frameworks.keras.predict import predict
 from edgewright.integrations.frameworks.keras.samples import Splits
 from edgewright.integrations.frameworks.keras.structure import count_macs, count_parameters, kernels, share_of_zeros
 from edgewright.integrations.frameworks.keras.weights import WEIGHTS, apply_weights, read_weights, write_weights
-from edgewright.metrics import metric as find_metric
-from edgewright.training import best_of
-
-_SPARSE = 0.01  # below this, zeros are accidents of training
+from edgewright.model_passes import facts_after
 
 
 def load(candidate: Candidate) -> Any:
@@ -59,29 +56,6 @@ def require_tfmot(model: Any, asked: str) -> None:
             where="model.architecture",
             to_do="return tf_keras.Model(inputs, outputs) or tf_keras.Sequential, or leave the pass out",
         )
-
-
-def is_sparse(facts: CandidateFacts) -> bool:
-    """Whether a pass has made weights zero that have to stay so."""
-    return any(step.zeros > _SPARSE for step in facts.passes)
-
-
-def fine_tuning(request: ModelPassRequest, epochs: float, rate: float) -> Training:
-    """Return how a pass trains: as the baseline was, but for what the pass says, or else for these shares of it.
-
-    Args:
-        request: its options may name epochs and learning_rate.
-        epochs: share of the baseline's epochs, at least one.
-        rate: share of the baseline's learning rate.
-    """
-    base, options = request.teacher.facts.model.training or Training(), request.options
-    return base.model_copy(
-        update={
-            "epochs": options.epochs or max(1, round(base.epochs * epochs)),
-            "learning_rate": options.learning_rate or base.learning_rate * rate,
-            "early_stopping": None,
-        }
-    )
 
 
 def fine_tune(
@@ -158,30 +132,15 @@ def finish(
     given = request.candidate.facts
     mark_task(model, given.outputs)
     write_weights(model, request.out)
-    before, metric = load(request.candidate), find_metric(request.metric)
-    outputs = [predict(one, splits.judge.inputs) for one in (before, model)]
-    scores = [float(metric.score(splits.judge.labels, one)) for one in outputs]
-    classes = request.data.card.task == "classification"
-    parameters, macs = count_parameters(model), count_macs(model, given.input_shape)
-    done = PassFacts(
-        name=request.options.name,
-        options=request.options.model_dump(mode="json"),
-        parameters=(given.parameters, parameters),
-        macs=(given.macs or count_macs(before, given.input_shape), macs),
+    before, judge = load(request.candidate), splits.judge
+    facts = facts_after(
+        request,
+        history,
+        parameters=count_parameters(model),
+        macs=(given.macs or count_macs(before, given.input_shape), count_macs(model, given.input_shape)),
         zeros=share_of_zeros(model),
-        score=(scores[0], scores[1]),
-        agreement=float((outputs[0].argmax(1) == outputs[1].argmax(1)).mean()) if classes else None,
+        labels=judge.labels,
+        outputs=(predict(before, judge.inputs), predict(model, judge.inputs)),
         achieved=achieved,
-        history=tuple(history),
     )
-    return given.model_copy(
-        update={
-            "model": spec or given.model,
-            "parameters": parameters,
-            "macs": macs,
-            "recipe": "-".join([*(step.name for step in given.passes), done.name]),
-            "passes": (*given.passes, done),
-            "best_epoch": best_of(history, metric).epoch if history else given.best_epoch,
-            "quantized": quantized,
-        }
-    )
+    return facts.model_copy(update={"model": spec or given.model, "quantized": quantized})

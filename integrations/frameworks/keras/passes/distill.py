@@ -4,15 +4,17 @@
 from typing import Any
 
 from edgewright.artifact import CandidateFacts
-from edgewright.config.model import ModelSpec, Training
+from edgewright.config.model import ModelSpec
 from edgewright.config.model_passes import SELF, Distill
+from edgewright.distillation import spec_of, training_of
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.keras.build import starting_model
 from edgewright.integrations.frameworks.keras.fit import Goal
 from edgewright.integrations.frameworks.keras.objective import Tensor, distillation_loss, loss_function
-from edgewright.integrations.frameworks.keras.passes.common import fine_tune, finish, is_sparse, load, zeros_kept
+from edgewright.integrations.frameworks.keras.passes.common import fine_tune, finish, load, zeros_kept
 from edgewright.integrations.frameworks.keras.randomness import seeded
 from edgewright.integrations.frameworks.keras.samples import Splits
+from edgewright.model_passes import is_sparse
 
 
 def distill(request: ModelPassRequest) -> CandidateFacts:
@@ -24,11 +26,12 @@ def distill(request: ModelPassRequest) -> CandidateFacts:
     options, facts = request.options, request.candidate.facts
     task, splits = request.data.card.task, Splits.of(request.data, request.metric)
     anew = options.student != SELF
-    spec, training = spec_of(options, facts.model), training_of(options, request.teacher.facts.model)
+    baseline = request.teacher.facts.model
+    spec, training = spec_of(options, baseline) if anew else facts.model, training_of(options, baseline)
     with seeded(request.seed, deterministic=training.deterministic):
         teacher = teacher_of(options, request, task)
         student = starting_model(spec, task, facts.input_shape, facts.outputs) if anew else load(request.candidate)
-        taught = distillation_loss(task, training, options.temperature, options.alpha)
+        taught = distillation_loss(task, training, options.temperature, options.alpha, decoupled=options.loss == "dkd")
 
         def learns(inputs: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
             return taught(outputs, targets, teacher(inputs, training=False))
@@ -37,25 +40,6 @@ def distill(request: ModelPassRequest) -> CandidateFacts:
         goal = Goal(loss_function(task, training), learns, after_step=keep)
         history = fine_tune(request, student, training, splits, goal)
     return finish(request, student, history, splits, spec=spec)
-
-
-def training_of(step: Distill, baseline: ModelSpec) -> Training:
-    """How the student is trained: as the pass says, or else as the baseline was; epochs and learning rate on top."""
-    given = {"epochs": step.epochs, "learning_rate": step.learning_rate}
-    training = step.training or baseline.training or Training()
-    return training.model_copy(update={key: value for key, value in given.items() if value is not None})
-
-
-def spec_of(step: Distill, baseline: ModelSpec) -> ModelSpec:
-    """The student's model; 'self' is the baseline's own."""
-    if step.student == SELF:
-        return baseline
-    return ModelSpec(
-        framework=baseline.framework,
-        architecture=step.student,
-        options=step.options,
-        training=training_of(step, baseline),
-    )
 
 
 def teacher_of(step: Distill, request: ModelPassRequest, task: Any) -> Any:

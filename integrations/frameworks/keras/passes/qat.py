@@ -19,15 +19,14 @@ from edgewright.integrations.frameworks.keras.fit import Goal
 from edgewright.integrations.frameworks.keras.objective import Tensor, distillation_loss, loss_function
 from edgewright.integrations.frameworks.keras.passes.common import (
     fine_tune,
-    fine_tuning,
     finish,
-    is_sparse,
     load,
     require_tfmot,
     zeros_kept,
 )
 from edgewright.integrations.frameworks.keras.randomness import seeded
 from edgewright.integrations.frameworks.keras.samples import Splits, samples
+from edgewright.model_passes import fine_tuning, is_sparse
 
 _CALIBRATED_ON = 512  # samples
 

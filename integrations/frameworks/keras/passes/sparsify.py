@@ -9,10 +9,11 @@ from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.keras.engine import keras
 from edgewright.integrations.frameworks.keras.fit import Goal
 from edgewright.integrations.frameworks.keras.objective import loss_function
-from edgewright.integrations.frameworks.keras.passes.common import fine_tune, fine_tuning, finish, load, require_tfmot
+from edgewright.integrations.frameworks.keras.passes.common import fine_tune, finish, load, require_tfmot
 from edgewright.integrations.frameworks.keras.randomness import seeded
 from edgewright.integrations.frameworks.keras.samples import Splits
 from edgewright.integrations.frameworks.keras.structure import kernels, share_of_zeros
+from edgewright.model_passes import fine_tuning
 
 _SETTLED = 0.5  # of the training has passed when the share is reached; the rest lets the weights that stay adapt
 _TINY = 0.01  # a share is a whole number of weights in each layer

@@ -16,8 +16,9 @@ from edgewright.artifact import CandidateFacts
 from edgewright.framework import Array, ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.fit import Goal
 from edgewright.integrations.frameworks.pytorch.objective import loss_function
-from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, fine_tuning, finish, is_sparse, load_float
+from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, finish, load_float
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
+from edgewright.model_passes import fine_tuning, is_sparse
 
 _SAMPLED = 2**18
 """Weights of one layer that k-means looks at: their distribution is known well before."""
@@ -30,7 +31,9 @@ def cluster(request: ModelPassRequest) -> CandidateFacts:
         model = load_float(request.candidate)
         training = fine_tuning(request, epochs=0.5, rate=0.3)
         weights = [weight for weight in model.parameters() if weight.dim() > 1]
-        shared = [Shared.of(weight, asked.clusters, request.seed, sparse=is_sparse(request)) for weight in weights]
+        shared = [
+            Shared.of(weight, asked.clusters, request.seed, sparse=is_sparse(request.candidate.facts)) for weight in weights
+        ]
         keep = _sharing(shared)
         keep(model)
         handles = [one.weight.register_hook(one.means) for one in shared]  # type: ignore[no-untyped-call]

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgewright.artifact import Candidate, CandidateFacts, Epoch, PassFacts
+from edgewright.artifact import Candidate, CandidateFacts, Epoch
 from edgewright.config.model import ModelSpec, Training
 from edgewright.fingerprint import of_code
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Splits, fit
-from edgewright.integrations.frameworks.pytorch.objective import best_of, loss_function
+from edgewright.integrations.frameworks.pytorch.objective import loss_function
 from edgewright.integrations.frameworks.pytorch.predict import predict
 from edgewright.integrations.frameworks.pytorch.structure import (
     count_macs,
@@ -24,7 +24,7 @@ from edgewright.integrations.frameworks.pytorch.structure import (
     share_of_zeros,
 )
 from edgewright.integrations.frameworks.pytorch.weights import WEIGHTS, apply_weights, read_weights, write_weights
-from edgewright.metrics import metric as find_metric
+from edgewright.model_passes import facts_after, is_sparse
 
 
 def load_float(candidate: Candidate) -> nn.Module:
@@ -37,24 +37,6 @@ def load_float(candidate: Candidate) -> nn.Module:
     model = rebuild(build(facts.model, facts.input_shape, facts.outputs), facts.layers)
     apply_weights(model, read_weights(candidate.path / WEIGHTS), where=str(candidate.path))
     return model.eval()
-
-
-def fine_tuning(request: ModelPassRequest, epochs: float, rate: float) -> Training:
-    """Return how a pass trains: as the baseline was, but for what the pass says, or else for these shares of it.
-
-    Args:
-        request: its options may name epochs and learning_rate.
-        epochs: share of the baseline's epochs, at least one.
-        rate: share of the baseline's learning rate.
-    """
-    base, options = request.teacher.facts.model.training or Training(), request.options
-    return base.model_copy(
-        update={
-            "epochs": options.epochs or max(1, round(base.epochs * epochs)),
-            "learning_rate": options.learning_rate or base.learning_rate * rate,
-            "early_stopping": None,
-        }
-    )
 
 
 def fine_tune(
@@ -90,7 +72,7 @@ def fine_tune(
 
 def keep_zeros(request: ModelPassRequest, model: nn.Module) -> Any:
     """Return what keeps weights at zero that are zero now, if the candidate was made sparse by an earlier pass."""
-    if not is_sparse(request):
+    if not is_sparse(request.candidate.facts):
         return lambda model: None  # noqa: ARG005
     masks = [(parameter, parameter != 0) for parameter in model.parameters() if parameter.dim() > 1]
 
@@ -100,14 +82,6 @@ def keep_zeros(request: ModelPassRequest, model: nn.Module) -> Any:
                 parameter.mul_(mask)
 
     return zero_again
-
-
-def is_sparse(request: ModelPassRequest) -> bool:
-    """Whether an earlier pass has made weights zero that have to stay it."""
-    return any(step.zeros > _SPARSE for step in request.candidate.facts.passes)
-
-
-_SPARSE = 0.01  # below this, zeros are accidents of training
 
 
 def pass_digest(request: ModelPassRequest, training: Training, part: str) -> str:
@@ -148,40 +122,21 @@ def finish(
     """
     given = request.candidate.facts
     spec = spec or given.model
-    before, after = load_float(request.candidate), model
+    before = load_float(request.candidate)
     write_weights(model.state_dict(), request.out)
-    metric = find_metric(request.metric)
-    splits = Splits.of(request.data, request.metric)
-    outputs = [predict(one, splits.judge.inputs.numpy()) for one in (before, after)]
-    scores = [float(metric.score(splits.judge.labels, one)) for one in outputs]
-    classes = request.data.card.task == "classification"
+    judge = Splits.of(request.data, request.metric).judge
+    inputs = judge.inputs.numpy()
     # a quantized model is counted as the float one it came from: its graph computes scales besides
     counted = before if changes.get("quantized") else model
-    parameters = count_parameters(counted)
-    macs = count_macs(counted, given.input_shape)
-    done = PassFacts(
-        name=request.options.name,
-        options=request.options.model_dump(mode="json"),
-        parameters=(given.parameters, parameters),
-        macs=(given.macs or count_macs(before, given.input_shape), macs),
+    facts = facts_after(
+        request,
+        history,
+        parameters=count_parameters(counted),
+        macs=(given.macs or count_macs(before, given.input_shape), count_macs(counted, given.input_shape)),
         zeros=share_of_zeros(model),
-        score=(scores[0], scores[1]),
-        agreement=float((outputs[0].argmax(1) == outputs[1].argmax(1)).mean()) if classes else None,
+        labels=judge.labels,
+        outputs=(predict(before, inputs), predict(model, inputs)),
         achieved=achieved,
-        history=tuple(history),
     )
-    names = [step.name for step in given.passes] + [done.name]
     described = describe(model, build(spec, given.input_shape, given.outputs)) if not changes.get("quantized") else given.layers
-    return given.model_copy(
-        update={
-            "model": spec,
-            "parameters": parameters,
-            "macs": macs,
-            "recipe": "-".join(names),
-            "passes": (*given.passes, done),
-            "layers": described,
-            "history": given.history,
-            "best_epoch": best_of(history, metric).epoch if history else given.best_epoch,
-            **changes,
-        }
-    )
+    return facts.model_copy(update={"model": spec, "layers": described, **changes})

@@ -17,11 +17,12 @@ from edgewright.config.model_passes import Decompose
 from edgewright.errors import ModelError
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import build
-from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, fine_tuning, finish, load_float
+from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, finish, load_float
 from edgewright.integrations.frameworks.pytorch.passes.factorize import Positions, costs, factors, is_taken, options
 from edgewright.integrations.frameworks.pytorch.passes.ranks import Options, by_budget, by_energy, most
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 from edgewright.integrations.frameworks.pytorch.structure import count_macs
+from edgewright.model_passes import fine_tuning
 
 
 def decompose(request: ModelPassRequest) -> CandidateFacts:

@@ -20,6 +20,7 @@ from edgewright.artifact import CandidateFacts, Epoch
 from edgewright.bundle import sha256_of
 from edgewright.config.model import Augmentation, Training
 from edgewright.config.model_passes import SELF, Distill
+from edgewright.distillation import spec_of, training_of
 from edgewright.fingerprint import of_code
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import starting_model
@@ -28,7 +29,7 @@ from edgewright.integrations.frameworks.pytorch.objective import Loss, loss_func
 from edgewright.integrations.frameworks.pytorch.passes import losses
 from edgewright.integrations.frameworks.pytorch.passes.common import finish, keep_zeros, load_float, pass_digest
 from edgewright.integrations.frameworks.pytorch.passes.features import Features, Hinted
-from edgewright.integrations.frameworks.pytorch.passes.students import check_distill, spec_of, training_of
+from edgewright.integrations.frameworks.pytorch.passes.students import check_distill
 from edgewright.integrations.frameworks.pytorch.passes.teachers import ask, ask_all, teachers_of
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 

@@ -5,10 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-TARGET_WEIGHT = 1.0
-"""Weight of the target class in DKD: alpha of Zhao et al., 2022, as published for CIFAR-100."""
-OTHERS_WEIGHT = 8.0
-"""Weight of the other classes in DKD: beta of Zhao et al., 2022, as published for CIFAR-100."""
+from edgewright.distillation import OTHERS_WEIGHT, TARGET_WEIGHT
 
 HINT_WEIGHT = 5.0
 """Weight of the hints beside softened logits: with 1, the logits of small models drown them (measured on 8 x 8 digits)."""

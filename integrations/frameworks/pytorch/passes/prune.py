@@ -18,14 +18,16 @@ from edgewright.config.model_passes import Prune
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Splits
-from edgewright.integrations.frameworks.pytorch.objective import Loss, best_of, loss_function
-from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, fine_tuning, finish, keep_zeros, load_float
+from edgewright.integrations.frameworks.pytorch.objective import Loss, loss_function
+from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, finish, keep_zeros, load_float
 from edgewright.integrations.frameworks.pytorch.passes.dependencies import Sample
 from edgewright.integrations.frameworks.pytorch.passes.group_sparsity import Fading
 from edgewright.integrations.frameworks.pytorch.passes.groups import Floors, Score, Unit, floors, ranked, rounded
 from edgewright.integrations.frameworks.pytorch.passes.search import Search, share_of_counted
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 from edgewright.integrations.frameworks.pytorch.samples import Samples
+from edgewright.model_passes import fine_tuning
+from edgewright.training import best_of
 
 _EPOCHS, _LEARNING_RATE = 0.5, 0.3
 """Shares of the baseline's; where the structure is learned, that takes as many epochs again."""

@@ -20,11 +20,12 @@ from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Objective, Splits
 from edgewright.integrations.frameworks.pytorch.objective import Loss, loss_function
-from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, fine_tuning, finish, keep_zeros, load_float
+from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, finish, keep_zeros, load_float
 from edgewright.integrations.frameworks.pytorch.passes.losses import kd
 from edgewright.integrations.frameworks.pytorch.quantized import Prepared, calibrate, prepare, set_mode
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 from edgewright.integrations.frameworks.pytorch.samples import samples
+from edgewright.model_passes import fine_tuning
 
 _EPOCHS, _LEARNING_RATE = 0.25, 0.1
 """Shares of the baseline's: the weights are good already, and only have to move to a grid."""

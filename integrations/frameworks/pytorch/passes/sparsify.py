@@ -18,10 +18,12 @@ from edgewright.errors import ModelError
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Splits
-from edgewright.integrations.frameworks.pytorch.objective import best_of, loss_function
-from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, fine_tuning, finish, is_sparse, load_float
+from edgewright.integrations.frameworks.pytorch.objective import loss_function
+from edgewright.integrations.frameworks.pytorch.passes.common import fine_tune, finish, load_float
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
 from edgewright.integrations.frameworks.pytorch.structure import share_of_zeros
+from edgewright.model_passes import fine_tuning, is_sparse
+from edgewright.training import best_of
 
 Weights = dict[str, Tensor]
 _EPOCHS, _LEARNING_RATE = 0.5, 0.3
@@ -47,7 +49,7 @@ def sparsify(request: ModelPassRequest) -> CandidateFacts:
         model = load_float(request.candidate)
         _check(step, model)
         growing = 0 if step.pattern else max(1, round(_GROWING * steps * training.epochs))
-        masks = _Masks(_chooser(step, model, zeros_stay=is_sparse(request)), growing, steps)
+        masks = _Masks(_chooser(step, model, zeros_stay=is_sparse(request.candidate.facts)), growing, steps)
         settled = max(1, ceil(growing / steps))
         goal = Goal(loss, after_step=masks.after_step, before_epoch=masks.before_epoch, keeps_from=settled)
         history = fine_tune(request, model, training, goal, splits=splits)
