@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edgewright.errors import StoreError
+from edgewright.onboard.digest import sha256_of
 
 PAGE = "bundle.json"
 FactsT = TypeVar("FactsT", bound=BaseModel)
@@ -84,9 +85,3 @@ class Bundle(Generic[FactsT]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.digest[:12]}, {len(self.files)} files)"
-
-
-def sha256_of(file: Path) -> str:
-    """Return the sha256 (hex) of a file's content."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.artifact import Artifact, TensorSpec
-from edgewright.data.preprocess import prepare
 from edgewright.errors import ExportError
+from edgewright.onboard.preprocess import prepare
 from edgewright.runtime import Runtime
 
 

@@ -12,6 +12,9 @@ from edgewright.artifact import ArtifactManifest
 from edgewright.config.base import Config
 from edgewright.measure import DeviceFacts, Evidence, Frozen
 
+#: environment variables by which numeric libraries take their number of threads
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
 
 class ProbePlan(Frozen):
     """What one fresh process on the device does."""
@@ -49,8 +52,12 @@ class Device(ABC):
         """Options of the device in `targets[].device_options`; subclasses add fields."""
 
     @abstractmethod
-    def facts(self, threads: int) -> DeviceFacts:
-        """Describe the device: the fingerprint that every measurement carries."""
+    def facts(self, threads: int, options: Config) -> DeviceFacts:
+        """Describe the device: the fingerprint that every measurement carries.
+
+        Raises:
+            DeviceError: the device cannot be asked.
+        """
 
     @abstractmethod
     def probe(

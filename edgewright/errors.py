@@ -19,14 +19,17 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-import click
+try:
+    from click import ClickException
+except ImportError:  # on a device, whose probe carries this module and has no command line
+    ClickException = Exception  # type: ignore[misc, assignment]
 
 #: numbers of the system's errors that say that a disk or a quota is full
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAKE_ROOM = "make room there, then run again: what had finished is kept"
 
 
-class EdgewrightError(click.ClickException):
+class EdgewrightError(ClickException):
     """Base of all errors: ``what`` went wrong, ``where``, and what ``to_do``."""
 
     exit_code = 2

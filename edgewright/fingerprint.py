@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any
 
-from edgewright.bundle import sha256_of
 from edgewright.errors import DataError
+from edgewright.onboard.digest import sha256_of
 from edgewright.plugins import working_folder_on_path
 
 

@@ -67,24 +67,6 @@ def mae(labels: Array, outputs: Array) -> float:
     return float(np.mean(np.abs(outputs.reshape(len(outputs), -1).astype(float) - labels.reshape(len(labels), -1))))
 
 
-def anomaly_score(outputs: Array, inputs: Array) -> Array:
-    """Turn what an anomaly model returns (N, …) for its float32 inputs (N, …) into one score a sample (N,), float32.
-
-    One value a sample is the score itself; a reconstruction scores its mean squared error against the input, which must
-    stand in the same layout.
-
-    Raises:
-        ValueError: the output is neither.
-    """
-    if outputs.size == len(outputs):
-        return outputs.reshape(-1).astype(np.float32)
-    if outputs.shape != inputs.shape:
-        raise ValueError(f"neither a score nor a reconstruction: outputs {outputs.shape} for inputs {inputs.shape}")
-    difference = (outputs.astype(float) - inputs).reshape(len(inputs), -1)
-    score: Array = np.mean(difference**2, axis=1).astype(np.float32)
-    return score
-
-
 METRICS: dict[str, Metric] = {
     "top1": Metric("top1", ("classification",), True, "fraction", top1),
     "macro_f1": Metric("macro_f1", ("classification",), True, "fraction", macro_f1),

@@ -6,23 +6,22 @@ point in the group `edgewright.runtimes`, and proven by subclassing `edgewright.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.artifact import ArtifactManifest, PackageFacts, TensorSpec
 from edgewright.config.base import Config
 from edgewright.config.data import Task
-from edgewright.errors import EdgewrightError, ExportError
+from edgewright.errors import ExportError
 from edgewright.measure import Evidence
+from edgewright.onboard.refusals import refusals, said
+from edgewright.onboard.tensors import dequantize_output, quantize_input
 
 Array = NDArray[Any]
-_LONGEST = 400
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,17 @@ FilePass = Callable[[PassRequest], dict[str, Any] | None]
 """Writes the new file; returns what it chose by itself, for the manifest: {'calibration': 'entropy', 'kept_float': [...]}."""
 
 
+@dataclass(frozen=True)
+class Onboard:
+    """How a runtime executes files on a device that has no edgewright: its modules are packed into the probe."""
+
+    modules: tuple[str, ...]
+    """Their names. The first has ``open_session(file: Path, threads: int) -> Session``; all import the standard library,
+    numpy, `edgewright.onboard`, each other, and what ``runs_with`` names, alone, and run with Python 3.9."""
+    install: str
+    """The pip line that brings to the device what ``runs_with`` names."""
+
+
 class Runtime(ABC):
     """Executes exported files of one format."""
 
@@ -98,6 +108,8 @@ class Runtime(ABC):
     """The pip line that brings them."""
     runs_with: ClassVar[tuple[str, ...]] = ()
     """The part of ``requires`` that running alone needs: a probe imports it before it takes idle memory. Empty: all of it."""
+    onboard: ClassVar[Onboard | None] = None
+    """How it runs on other machines; None: only where edgewright is installed."""
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch",)
     """Frameworks whose models it can export."""
     exports_with: ClassVar[str | None] = None
@@ -210,42 +222,9 @@ class Runtime(ABC):
         return any(config.model_fields["kind"].default == kind for config in self.passes)
 
 
-def quantize_input(sample: Array, spec: TensorSpec) -> Array:
-    """Turn float32 model input into what the file's input stores: rounded to nearest, clipped to the dtype's range."""
-    if spec.scale is None:
-        return sample.astype(spec.dtype, copy=False)
-    limits = np.iinfo(spec.dtype)
-    return np.clip(np.round(sample / spec.scale + spec.zero_point), limits.min, limits.max).astype(spec.dtype)
-
-
-def dequantize_output(raw: Array, spec: TensorSpec) -> Array:
-    """Turn what the file's output stores into float32."""
-    if spec.scale is None:
-        return raw.astype(np.float32)
-    return ((raw.astype(np.float32) - spec.zero_point) * spec.scale).astype(np.float32)
-
-
-def said(error: BaseException) -> str:
-    """Say in one line what an error of a toolkit says: its deepest cause's type and first paragraph."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    words = " ".join(str(error).strip().partition("\n\n")[0].split())
-    return f"{type(error).__name__}: {words[:_LONGEST]}{'…' if len(words) > _LONGEST else ''}"
-
-
-@contextmanager
-def refusals(what: str, where: Path | str, to_do: str = "try another recipe or another runtime") -> Iterator[None]:
-    """Turn whatever a toolkit raises into an ExportError of ``what`` was refused, with the toolkit's own words."""
-    try:
-        yield
-    except EdgewrightError:
-        raise
-    except Exception as error:
-        raise ExportError(f"{what}: {said(error)}", where=str(where), to_do=to_do) from error
-
-
 __all__ = [
     "FilePass",
+    "Onboard",
     "OperatorUse",
     "PassRequest",
     "Runtime",

@@ -83,7 +83,7 @@ def validate_artifact(
             parent=parents,
             ratios=_ratios(measurements, parents, own, floats, seed, bench),
             parity=parity,
-            device=bench.device.facts(measuring.threads),
+            device=bench.device.facts(measuring.threads, bench.options),
         )
     np.save(out / "outputs.npy", outputs, allow_pickle=False)
     np.savez(out / "latencies.npz", artifact=np.asarray(own.latencies_ms), parent=np.asarray(floats.latencies_ms))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgewright.config.base import Config
+from edgewright.onboard.front_end import frame_length, hop_length
 
 Task = Literal["classification", "regression", "anomaly"]
 SplitName = Literal["train", "calibration", "validation", "test"]
@@ -16,7 +17,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Spectral(Config):
+class Spectral(Config):
     """What log-mel and MFCC front ends share: frames under a Hann window, their power spectrum, mel bands, logarithm."""
 
     sample_rate: Annotated[int, Field(gt=0)]
@@ -32,16 +33,6 @@ class _Spectral(Config):
     high_frequency: Positive | None = None
     """Upper edge of the last band, in Hz; left out, half the sample rate."""
 
-    @property
-    def frame(self) -> int:
-        """Samples of a frame."""
-        return round(self.sample_rate * self.frame_ms / 1000)
-
-    @property
-    def hop(self) -> int:
-        """Samples from the start of one frame to the start of the next."""
-        return round(self.sample_rate * self.hop_ms / 1000)
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self.model_fields_set.add("kind")  # configurations travel without what was not set
@@ -50,20 +41,19 @@ class _Spectral(Config):
             raise ValueError(f"high_frequency {high:g} is above half the sample rate, {nyquist:g}")
         if self.low_frequency >= (high or nyquist):
             raise ValueError(f"low_frequency {self.low_frequency:g} is not below high_frequency, {high or nyquist:g}")
-        if self.frame < 2 or self.hop < 1:
-            raise ValueError(
-                f"frame_ms and hop_ms give {self.frame} and {self.hop} samples at {self.sample_rate} Hz: raise them"
-            )
+        frame, hop = frame_length(self), hop_length(self)
+        if frame < 2 or hop < 1:
+            raise ValueError(f"frame_ms and hop_ms give {frame} and {hop} samples at {self.sample_rate} Hz: raise them")
         return self
 
 
-class LogMel(_Spectral):
+class LogMel(Spectral):
     """Log-mel spectrogram: the waveform becomes an image of one channel, (frames, bands)."""
 
     kind: Literal["log_mel"] = "log_mel"
 
 
-class MFCC(_Spectral):
+class MFCC(Spectral):
     """Mel-frequency cepstral coefficients: the waveform becomes an image of one channel, (frames, coefficients)."""
 
     kind: Literal["mfcc"] = "mfcc"

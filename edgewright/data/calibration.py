@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from edgewright.config.file_passes import StaticQuantization
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import prepare
 from edgewright.errors import ConfigError
+from edgewright.onboard.preprocess import prepare
 
 Array = NDArray[np.float32]
 MIN_CALIBRATION = 8

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from edgewright.bundle import Bundle
 from edgewright.config.data import Preprocessing, SplitName, Task
-from edgewright.data.preprocess import prepare, sample_rank
 from edgewright.measure import Frozen
+from edgewright.onboard.preprocess import prepare, sample_rank
 
 Array = NDArray[Any]
 

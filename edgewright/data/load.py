@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from edgewright.config.data import SPLITS, DataSpec, Preprocessing, SplitName, Task
 from edgewright.data.dataset import DataCard, Dataset
 from edgewright.data.labels import encode
-from edgewright.data.preprocess import guess_layout
 from edgewright.data.samples import Parts, Samples
 from edgewright.data.sources import read
 from edgewright.data.split import check_classes, draw, shares_of
 from edgewright.errors import DataError, StoreError
 from edgewright.fingerprint import of_code, of_path, toolchain
+from edgewright.onboard.preprocess import guess_layout
 from edgewright.plugins import working_folder_on_path
 
 Array = NDArray[Any]

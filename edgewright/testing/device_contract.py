@@ -19,31 +19,17 @@ from numpy.typing import NDArray
 from edgewright.artifact import ArtifactManifest, TensorSpec
 from edgewright.config.base import Config
 from edgewright.config.data import Preprocessing, Task
-from edgewright.data.preprocess import prepare
 from edgewright.device import Device, ProbePlan
-from edgewright.errors import DeviceError, ExportError
-from edgewright.runtime import FilePass, Runtime, Session, Signature, dequantize_output, quantize_input
+from edgewright.errors import DeviceError
+from edgewright.onboard.preprocess import prepare
+from edgewright.runtime import FilePass, Onboard, Runtime, Signature, dequantize_output, quantize_input
+from edgewright.testing.adding import AddingSession, open_session
 
 Array = NDArray[Any]
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 6, 3), dtype=np.uint8)
 BYTES = Preprocessing(scale=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), layout="HWC")
 FLOAT = TensorSpec(name="x", shape=(1, 3, 4, 6), dtype="float32", layout="NCHW")
 INT8 = TensorSpec(name="x", shape=(1, 4, 6, 3), dtype="int8", layout="NHWC", scale=0.05, zero_point=-3)
-
-
-class AddingSession:
-    """Returns each sample with a constant added."""
-
-    def __init__(self, constant: float) -> None:
-        self.constant = constant
-
-    def run(self, sample: Array) -> Array:
-        """Return sample + constant in the sample's own dtype."""
-        return np.asarray(sample + self.constant, sample.dtype)
-
-    def arena_bytes(self) -> int | None:
-        """There is no arena."""
-        return None
 
 
 class AddingRuntime(Runtime):
@@ -54,6 +40,7 @@ class AddingRuntime(Runtime):
     suffix: ClassVar[str] = ".json"
     requires: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""
+    onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install numpy")
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:
@@ -69,12 +56,9 @@ class AddingRuntime(Runtime):
         self.load(file, 1)
         return Signature((), ())
 
-    def load(self, file: Path, threads: int) -> Session:  # noqa: ARG002 - the port's signature
+    def load(self, file: Path, threads: int) -> AddingSession:
         """Read the number."""
-        try:
-            return AddingSession(float(json.loads(file.read_text(encoding="utf-8"))))
-        except ValueError as error:
-            raise ExportError(f"{file.name} is not a number: {error}") from error
+        return open_session(file, threads)
 
 
 class DeviceContract:
@@ -100,7 +84,7 @@ class DeviceContract:
 
     def test_facts_say_what_it_is(self) -> None:
         """Every measurement carries them."""
-        facts = self.device().facts(threads=2)
+        facts = self.device().facts(2, self.options())
         assert facts.kind == self.device().name
         assert facts.threads == 2
         assert facts.cores >= 1

@@ -26,9 +26,9 @@ from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16,
 from edgewright.config.model import ModelSpec, Training
 from edgewright.config.model_passes import QatW8A8
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import to_layout
 from edgewright.errors import ExportError
 from edgewright.framework import Framework, ModelPassRequest
+from edgewright.onboard.preprocess import to_layout
 from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input
 from edgewright.testing.patterns import three_classes
 

@@ -11,7 +11,9 @@ from edgewright.artifact import ArtifactManifest
 from edgewright.config.base import Config
 from edgewright.device import Device, ProbeFacts, ProbePlan
 from edgewright.measure import DeviceFacts, Evidence
-from edgewright.probe import as_device_error, run_plan
+from edgewright.onboard.probe import as_device_error
+from edgewright.onboard.run import run_plan
+from edgewright.probe import import_runtime
 
 
 class NullDevice(Device):
@@ -21,7 +23,7 @@ class NullDevice(Device):
     evidence: ClassVar[Evidence] = "emulated"
     on_this_machine: ClassVar[bool] = True
 
-    def facts(self, threads: int) -> DeviceFacts:
+    def facts(self, threads: int, options: Config) -> DeviceFacts:  # noqa: ARG002 - the port's signature
         """Describe what stands in for a device."""
         return DeviceFacts(
             name="null", kind=self.name, machine=platform.machine(), cores=1, os=platform.system(), threads=threads
@@ -41,6 +43,8 @@ class NullDevice(Device):
             DeviceError: the runtime refused the file or failed on it.
         """
         try:
-            return run_plan(file, manifest, inputs, plan, own_process=False)
+            runtime = import_runtime(plan.runtime)
+            facts, outputs = run_plan(lambda: runtime.load(file, plan.threads), manifest, inputs, plan, own_process=False)
         except Exception as error:
             raise as_device_error(error) from error
+        return ProbeFacts.model_validate(facts), outputs

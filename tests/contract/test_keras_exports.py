@@ -14,7 +14,6 @@ from edgewright.config import ModelSpec
 from edgewright.config.file_passes import PtqW8A8
 from edgewright.config.model_passes import Cluster, Distill, QatW8A8, Sparsify
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import to_layout
 from edgewright.errors import ExportError, ModelError
 from edgewright.export import export_model
 from edgewright.framework import Array
@@ -24,6 +23,7 @@ from edgewright.integrations.frameworks.keras.engine import keras
 from edgewright.integrations.frameworks.keras.passes import cluster, qat, sparsify
 from edgewright.integrations.frameworks.keras.structure import count_macs, kernels, share_of_zeros
 from edgewright.metrics import metric
+from edgewright.onboard.preprocess import to_layout
 from edgewright.plugins import create
 from edgewright.runtime import PassRequest, dequantize_output, quantize_input
 

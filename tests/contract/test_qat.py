@@ -22,7 +22,6 @@ from edgewright.artifact import Candidate, CandidateFacts, PassFacts
 from edgewright.config import ModelSpec
 from edgewright.config.model_passes import QatW8A8
 from edgewright.data.dataset import Array, Dataset
-from edgewright.data.preprocess import to_layout
 from edgewright.errors import EdgewrightError, ExportError, ModelError
 from edgewright.export import export_model
 from edgewright.framework import ModelPassRequest
@@ -37,6 +36,7 @@ from edgewright.integrations.runtimes.openvino import graph as ir_graph
 from edgewright.integrations.runtimes.openvino.file import read as read_ir
 from edgewright.integrations.runtimes.tflite_micro import TFLiteMicro
 from edgewright.metrics import metric
+from edgewright.onboard.preprocess import to_layout
 from edgewright.runtime import Runtime, dequantize_output, quantize_input
 
 RUNTIMES = {runtime.name: runtime for runtime in (OnnxRuntime(), LiteRT(), TFLiteMicro(), OpenVINO())}

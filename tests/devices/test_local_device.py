@@ -22,7 +22,8 @@ OWN_RUNTIMES = '''
 import fcntl, os, signal, sys, tempfile
 from pathlib import Path
 import numpy as np
-from edgewright.testing.device_contract import AddingRuntime, AddingSession
+from edgewright.testing.adding import AddingSession
+from edgewright.testing.device_contract import AddingRuntime
 
 class Plain(AddingRuntime):
     """Adds."""
@@ -192,7 +193,7 @@ def test_the_process_ends_with_the_one_that_asked(folder: Path) -> None:
 
 
 def test_the_fingerprint_says_on_what_a_number_was_taken() -> None:
-    facts = LocalDevice().facts(threads=1)
+    facts = LocalDevice().facts(1, LocalDevice.Options())
     assert facts.machine.endswith(f"({os.uname().machine})")
     assert facts.cores == len(os.sched_getaffinity(0))
     assert os.uname().release in facts.os

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from edgewright.metrics import anomaly_score
+from edgewright.onboard.tensors import anomaly_score
 
 
 def test_a_reconstruction_scores_its_mean_squared_error() -> None:

@@ -12,11 +12,11 @@ from scipy.signal import get_window, stft
 
 from edgewright.config import DataSpec, Preprocessing
 from edgewright.config.data import MFCC, FrontEnd, LogMel
-from edgewright.data import front_end as module
-from edgewright.data.front_end import FLOOR, features, mel_filters
 from edgewright.data.load import load_dataset
-from edgewright.data.preprocess import prepare, sample_rank
 from edgewright.errors import ConfigError, DataError
+from edgewright.onboard import front_end as module
+from edgewright.onboard.front_end import FLOOR, features, mel_filters
+from edgewright.onboard.preprocess import prepare, sample_rank
 
 RATE = 8000
 SMALL = LogMel(sample_rate=RATE, frame_ms=32, hop_ms=20, bands=20)

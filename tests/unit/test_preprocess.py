@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgewright.config import Preprocessing
-from edgewright.data.preprocess import prepare
+from edgewright.onboard.preprocess import prepare
 
 STORED = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype=np.uint8)
 SCALED = Preprocessing(scale=1 / 255, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), layout="HWC")

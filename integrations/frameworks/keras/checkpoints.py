@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.bundle import sha256_of
 from edgewright.config.model import ModelSpec
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
 from edgewright.framework import Array
 from edgewright.integrations.frameworks.keras.engine import keras, tf
+from edgewright.onboard.digest import sha256_of
 from edgewright.plugins import working_folder_on_path
 
 KEPT = 2  # the newest, and the one before it in case the disk has damaged the newest

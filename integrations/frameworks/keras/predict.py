@@ -8,7 +8,7 @@ import numpy as np
 from edgewright.framework import Array
 from edgewright.integrations.frameworks.keras.build import finds_anomalies
 from edgewright.integrations.frameworks.keras.engine import tf
-from edgewright.metrics import anomaly_score
+from edgewright.onboard.tensors import anomaly_score
 
 BATCH = 256
 

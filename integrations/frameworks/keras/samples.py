@@ -8,10 +8,10 @@ import numpy as np
 
 from edgewright.config.data import SplitName
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import sample_rank
 from edgewright.framework import Array
 from edgewright.metrics import Metric
 from edgewright.metrics import metric as find_metric
+from edgewright.onboard.preprocess import sample_rank
 
 LAYOUTS: Mapping[int, str] = {3: "NHWC", 2: "NLC", 1: "NF"}
 """Rank of one preprocessed sample to Keras's layout of a batch."""

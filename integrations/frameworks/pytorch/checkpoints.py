@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from edgewright.bundle import sha256_of
 from edgewright.config.model import ModelSpec
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code
+from edgewright.onboard.digest import sha256_of
 from edgewright.plugins import working_folder_on_path
 
 KEPT = 2  # the newest, and the one before it in case the disk has damaged the newest

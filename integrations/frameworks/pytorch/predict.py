@@ -7,7 +7,7 @@ from torch import nn
 
 from edgewright.framework import Array
 from edgewright.integrations.frameworks.pytorch.build import finds_anomalies
-from edgewright.metrics import anomaly_score
+from edgewright.onboard.tensors import anomaly_score
 
 BATCH = 256
 

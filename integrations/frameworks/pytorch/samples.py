@@ -10,8 +10,8 @@ from torch import Tensor
 
 from edgewright.config.data import SplitName
 from edgewright.data.dataset import Dataset
-from edgewright.data.preprocess import sample_rank
 from edgewright.framework import Array
+from edgewright.onboard.preprocess import sample_rank
 
 LAYOUTS: Mapping[int, str] = {3: "NCHW", 2: "NCL", 1: "NF"}
 """Rank of one preprocessed sample to PyTorch's layout of a batch."""

@@ -17,7 +17,7 @@ from edgewright.integrations.runtimes.litert.operators import operators
 from edgewright.integrations.runtimes.litert.session import LiteRTSession, open_session
 from edgewright.integrations.runtimes.litert.static import to_static
 from edgewright.integrations.runtimes.litert.weights import to_dynamic, to_float16, to_int4
-from edgewright.runtime import Array, FilePass, OperatorUse, Runtime, Signature
+from edgewright.runtime import Array, FilePass, Onboard, OperatorUse, Runtime, Signature
 
 
 class LiteRT(Runtime):
@@ -28,6 +28,7 @@ class LiteRT(Runtime):
     suffix: ClassVar[str] = ".tflite"
     requires: ClassVar[tuple[str, ...]] = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert.interpreter")
     runs_with: ClassVar[tuple[str, ...]] = ("ai_edge_litert.interpreter",)
+    onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install ai-edge-litert")
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[litert]'"

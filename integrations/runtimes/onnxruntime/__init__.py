@@ -12,7 +12,7 @@ from edgewright.integrations.runtimes.onnxruntime import keras_export, quantized
 from edgewright.integrations.runtimes.onnxruntime.session import OnnxSession, open_session
 from edgewright.integrations.runtimes.onnxruntime.static import to_static
 from edgewright.integrations.runtimes.onnxruntime.weights import to_dynamic, to_float16, to_int4
-from edgewright.runtime import Array, FilePass, Runtime, Signature
+from edgewright.runtime import Array, FilePass, Onboard, Runtime, Signature
 
 
 class OnnxRuntime(Runtime):
@@ -23,6 +23,7 @@ class OnnxRuntime(Runtime):
     suffix: ClassVar[str] = ".onnx"
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime")
     runs_with: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install onnxruntime")
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[onnxruntime]'"

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loaded ONNX file: operators in sequence on the processor."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
-from edgewright.runtime import Array, refusals
+from edgewright.onboard.preprocess import Array
+from edgewright.onboard.refusals import refusals
 
 _SEVERITY_ERROR = 3
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from edgewright.artifact import ArtifactManifest, PackageFacts
 from edgewright.config.base import Config
 from edgewright.config.file_passes import PtqW8A8, PtqW8A16
-from edgewright.errors import ExportError
 from edgewright.exported_elsewhere import ExportedElsewhere
-from edgewright.integrations.runtimes.tflite_micro.arena import open_in_arena, smallest_arena
+from edgewright.integrations.runtimes.tflite_micro import arena
+from edgewright.integrations.runtimes.tflite_micro.session import MicroSession, open_session
 from edgewright.integrations.runtimes.tflite_micro.sources import write_sources
 from edgewright.measure import Evidence
-from edgewright.runtime import Array
+from edgewright.runtime import Onboard
 
 
 class TFLiteMicro(ExportedElsewhere):
@@ -27,6 +27,7 @@ class TFLiteMicro(ExportedElsewhere):
     suffix: ClassVar[str] = ".tflite"
     requires: ClassVar[tuple[str, ...]] = ("tflite_micro",)
     install: ClassVar[str] = "pip install 'edgewright[tflite-micro,litert]'"
+    onboard: ClassVar[Onboard] = Onboard((open_session.__module__, arena.__name__), "pip install tflite-micro")
     exports_with: ClassVar[str] = "litert"
     borrowed: ClassVar[tuple[type[Any], ...]] = (PtqW8A8, PtqW8A16)  # no kernels for float16, dynamic or int4 weights
     takes_quantized: ClassVar[bool] = True
@@ -41,15 +42,14 @@ class TFLiteMicro(ExportedElsewhere):
         c_sources: bool = False
         """Write the model as a C array beside the file, with a header, preprocessing in C and an example main in C++."""
 
-    def load(self, file: Path, threads: int) -> "MicroSession":  # noqa: ARG002
+    def load(self, file: Path, threads: int) -> MicroSession:
         """Load a file once; the interpreter has one thread, whatever ``threads`` allows.
 
         Raises:
             ExportError: an operator is not supported (it is named), or the file is not valid.
         """
         self.inspect(file)  # the micro interpreter itself trusts a file blindly
-        interpreter, arena = open_in_arena(file)
-        return MicroSession(interpreter, arena, file)
+        return open_session(file, threads)
 
     def packages(self, options: Config) -> bool:
         """With `c_sources`."""
@@ -62,33 +62,8 @@ class TFLiteMicro(ExportedElsewhere):
         Raises:
             ExportError: an operator is a custom one, which the example cannot register.
         """
-        arena = self.load(file, threads=1).arena_bytes()
+        needed = self.load(file, threads=1).arena_bytes()
         operators = self.writer.operators(file)
-        names = write_sources(file, manifest, operators, arena)
-        note = f"Sources for a microcontroller: {', '.join(names)}; {arena:,} bytes of arena, {len(operators)} operators."
+        names = write_sources(file, manifest, operators, needed)
+        note = f"Sources for a microcontroller: {', '.join(names)}; {needed:,} bytes of arena, {len(operators)} operators."
         return PackageFacts(notes=(note,))
-
-
-class MicroSession:
-    """A loaded .tflite file in its arena."""
-
-    def __init__(self, interpreter: Any, arena: int, file: Path) -> None:
-        self._interpreter, self._arena, self._file = interpreter, arena, file
-
-    def run(self, sample: Array) -> Array:
-        """Run one sample (1, …).
-
-        Raises:
-            ExportError: a kernel failed.
-        """
-        try:
-            self._interpreter.set_input(sample, 0)
-            self._interpreter.invoke()
-        except (RuntimeError, ValueError) as error:
-            raise ExportError(f"TFLite Micro cannot run the file: {error}", where=str(self._file)) from error
-        output: Array = self._interpreter.get_output(0).copy()
-        return output
-
-    def arena_bytes(self) -> int:
-        """Bytes of the smallest arena that the interpreter accepts for the file."""
-        return smallest_arena(self._file, self._arena)

@@ -5,6 +5,8 @@ Sizes are tried in forked processes: in some arenas that are too small the inter
 and its reasons are only printed, by C++ on standard error.
 """
 
+from __future__ import annotations
+
 import faulthandler
 import os
 import re

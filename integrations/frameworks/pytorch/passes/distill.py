@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgewright.artifact import CandidateFacts, Epoch
-from edgewright.bundle import sha256_of
 from edgewright.config.model import Augmentation, Training
 from edgewright.config.model_passes import SELF, Distill
 from edgewright.distillation import spec_of, training_of
@@ -32,6 +31,7 @@ from edgewright.integrations.frameworks.pytorch.passes.features import Features,
 from edgewright.integrations.frameworks.pytorch.passes.students import check_distill
 from edgewright.integrations.frameworks.pytorch.passes.teachers import ask, ask_all, teachers_of
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
+from edgewright.onboard.digest import sha256_of
 
 Lesson = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(inputs, what the train split has for targets) -> targets and the teachers' answers."""

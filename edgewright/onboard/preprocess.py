@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Preprocessing, the same on host and device: stored samples in, float32 model input in the asked layout out."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.config.data import Preprocessing, SampleLayout
-from edgewright.data.front_end import features
 from edgewright.errors import ConfigError
+from edgewright.onboard.front_end import features
+
+if TYPE_CHECKING:
+    from edgewright.config.data import Preprocessing, SampleLayout
 
 Array = NDArray[Any]
 #: layout of a stored sample -> axes it becomes once channels are first

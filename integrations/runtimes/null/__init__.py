@@ -16,8 +16,9 @@ from edgewright.calibration import CLIPPING, Histogram
 from edgewright.config.base import Config
 from edgewright.config.file_passes import Float16, PtqW8A8
 from edgewright.errors import ExportError
+from edgewright.integrations.runtimes.null.session import NullSession, open_session, read
 from edgewright.quantize import answers, quantize
-from edgewright.runtime import Array, FilePass, PassRequest, Runtime, Signature, quantize_input, refusals
+from edgewright.runtime import Array, FilePass, Onboard, PassRequest, Runtime, Signature
 
 _LAYOUTS = {4: "NCHW", 3: "NCL", 2: "NF"}
 
@@ -30,6 +31,7 @@ class NullRuntime(Runtime):
     suffix: ClassVar[str] = ".npz"
     requires: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = "pip install edgewright"
+    onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install numpy")
 
     @property
     def passes(self) -> Mapping[type[Any], FilePass]:
@@ -62,38 +64,15 @@ class NullRuntime(Runtime):
         Raises:
             ExportError: the file is not a whole .npz file of this runtime.
         """
-        return _signature(_read(file))
+        return _signature(read(file))
 
-    def load(self, file: Path, threads: int) -> "NullSession":  # noqa: ARG002
+    def load(self, file: Path, threads: int) -> NullSession:
         """Load a file once.
 
         Raises:
             ExportError: the file is not a whole .npz file of this runtime.
         """
-        return NullSession(_read(file))
-
-
-class NullSession:
-    """A loaded .npz file."""
-
-    def __init__(self, arrays: dict[str, Array]) -> None:
-        self._arrays = arrays
-        self._output = _signature(arrays).outputs[0]
-
-    def run(self, sample: Array) -> Array:
-        """Run one sample (1, …)."""
-        arrays = self._arrays
-        flat = sample.reshape(1, -1)
-        if self._output.scale is None:
-            real = flat @ arrays["weight"].astype(np.float32).T + arrays["bias"].astype(np.float32)
-            return real.reshape(self._output.shape)
-        sums = (flat.astype(np.int32) - arrays["input_zero"]) @ arrays["weight"].astype(np.int32).T
-        real = sums * (arrays["weight_scale"] * arrays["input_scale"]) + arrays["bias"]
-        return quantize_input(real, self._output).reshape(self._output.shape)
-
-    def arena_bytes(self) -> int | None:
-        """Unknown: numpy has no arena."""
-        return None
+        return open_session(file, threads)
 
 
 def _quantize(request: PassRequest) -> dict[str, Any]:
@@ -107,7 +86,7 @@ class _Quantizer:
     """The one layer is all there is: kept in float, nothing would be quantized."""
 
     def __init__(self, request: PassRequest) -> None:
-        self._arrays, self._inputs, self._options = _read(request.parent), request.calibration, request.options
+        self._arrays, self._inputs, self._options = read(request.parent), request.calibration, request.options
 
     def write(self, calibration: str, kept: frozenset[str], out: Path) -> None:  # noqa: ARG002
         arrays, options = self._arrays, self._options
@@ -131,12 +110,12 @@ class _Quantizer:
         )
 
     def run(self, file: Path, inputs: Array) -> Array:
-        arrays = _read(file)
+        arrays = read(file)
         return answers(NullSession(arrays), _signature(arrays), inputs)
 
 
 def _to_float16(request: PassRequest) -> None:
-    arrays = _read(request.parent)
+    arrays = read(request.parent)
     _save(request.out, **arrays | {name: arrays[name].astype(np.float16) for name in ("weight", "bias")})
 
 
@@ -174,14 +153,3 @@ def _run(model: Any, inputs: Array) -> Array:
 def _save(out: Path, **arrays: Any) -> None:
     with out.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
-
-
-def _read(file: Path) -> dict[str, Array]:
-    with (
-        refusals("not a readable file of the null runtime", file, "export it again"),
-        np.load(file, allow_pickle=False) as stored,
-    ):
-        arrays = {name: stored[name] for name in stored.files}
-        if not {"weight", "bias", "input_shape", "output_shape"} <= arrays.keys():
-            raise ValueError("weight, bias or a shape is missing")
-        return arrays

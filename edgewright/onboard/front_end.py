@@ -5,14 +5,18 @@ In NumPy alone, which is all a device has. Each frame is computed for itself, so
 on which samples are prepared with it.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.config.data import MFCC, FrontEnd, LogMel
 from edgewright.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgewright.config.data import FrontEnd, Spectral
 
 Array = NDArray[Any]
 KEY = "data.preprocessing.front_end"
@@ -37,25 +41,37 @@ def features(waveforms: Array, front_end: FrontEnd) -> Array:
             to_do="store one channel (layout L), or leave front_end out",
         )
     length = waveforms.shape[1]
-    if front_end.frame > length:
+    frame, hop = frame_length(front_end), hop_length(front_end)
+    if frame > length:
         raise ConfigError(
-            f"a frame of {front_end.frame_ms:g} ms is {front_end.frame} samples long, a stored sample only {length}",
+            f"a frame of {front_end.frame_ms:g} ms is {frame} samples long, a stored sample only {length}",
             where=f"{KEY}.frame_ms",
             to_do="shorten the frame, check sample_rate, or store longer samples",
         )
     block = max(1, _BLOCK // length)
     parts = [_features(waveforms[at : at + block], front_end) for at in range(0, len(waveforms), block)]
-    width = front_end.coefficients if isinstance(front_end, MFCC) else front_end.bands
-    empty = np.zeros((0, 1 + (length - front_end.frame) // front_end.hop, width), np.float32)
+    width = front_end.coefficients if front_end.kind == "mfcc" else front_end.bands
+    empty = np.zeros((0, 1 + (length - frame) // hop, width), np.float32)
     return np.concatenate([empty, *parts])
 
 
-def _features(waveforms: Array, front_end: LogMel | MFCC) -> Array:
-    frames = np.lib.stride_tricks.sliding_window_view(waveforms, front_end.frame, axis=1)[:, :: front_end.hop]
-    spectrum = np.fft.rfft(frames * hann(front_end.frame), fft_length(front_end.frame))
+def frame_length(front_end: Spectral) -> int:
+    """Samples of a frame."""
+    return round(front_end.sample_rate * front_end.frame_ms / 1000)
+
+
+def hop_length(front_end: Spectral) -> int:
+    """Samples from the start of one frame to the start of the next."""
+    return round(front_end.sample_rate * front_end.hop_ms / 1000)
+
+
+def _features(waveforms: Array, front_end: FrontEnd) -> Array:
+    frame = frame_length(front_end)
+    frames = np.lib.stride_tricks.sliding_window_view(waveforms, frame, axis=1)[:, :: hop_length(front_end)]
+    spectrum = np.fft.rfft(frames * hann(frame), fft_length(frame))
     energies = (spectrum.real**2 + spectrum.imag**2) @ mel_filters(front_end)
     logarithms = np.log(np.maximum(energies, FLOOR))
-    if isinstance(front_end, MFCC):
+    if front_end.kind == "mfcc":
         logarithms = logarithms @ dct(front_end.bands)[:, : front_end.coefficients]
     return logarithms.astype(np.float32)
 
@@ -82,7 +98,7 @@ def mel_filters(front_end: FrontEnd) -> Array:
     high = front_end.high_frequency or front_end.sample_rate / 2
     ends = 2595 * np.log10(1 + np.array([front_end.low_frequency, high]) / 700)
     corners = 700 * (10 ** (np.linspace(ends[0], ends[1], front_end.bands + 2) / 2595) - 1)
-    length = fft_length(front_end.frame)
+    length = fft_length(frame_length(front_end))
     frequencies = np.arange(length // 2 + 1)[:, None] * front_end.sample_rate / length
     rising = (frequencies - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - frequencies) / (corners[2:] - corners[1:-1])

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What machine this is: the fingerprint that every measurement taken here carries."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from edgewright.errors import DeviceError
+
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_RELEASE = Path("/etc/os-release")
+#: e_machine of an ELF file (System V ABI, "ELF header") to the machines, as uname names them, that execute it
+_ELF = {
+    3: ("x86", ("i386", "i486", "i586", "i686", "x86_64")),
+    40: ("32-bit Arm", ("armv6l", "armv7l", "armv8l", "aarch64")),
+    62: ("x86-64", ("x86_64", "amd64")),
+    183: ("AArch64", ("aarch64", "arm64")),
+    243: ("RISC-V", ("riscv32", "riscv64")),
+}
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine, in the fields of DeviceFacts that only it can tell."""
+    return {
+        "machine": f"{_processor()} ({platform.machine()})",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "os": f"{_distribution()}, {platform.system()} {platform.release()}",
+        "governor": _GOVERNOR.read_text(encoding="ascii").strip() if _GOVERNOR.is_file() else None,
+    }
+
+
+def check_machine(file: Path) -> None:
+    """Refuse a file of machine code that is for another processor than this one; other files say nothing of processors.
+
+    Raises:
+        DeviceError: it is for another one.
+    """
+    if not file.is_file():
+        return
+    with file.open("rb") as stream:
+        header = stream.read(20)
+    if len(header) < 20 or header[:4] != b"\x7fELF":
+        return
+    number = int.from_bytes(header[18:20], "little" if header[5] == 1 else "big")
+    name, machines = _ELF.get(number, (f"machine {number}", ()))
+    if platform.machine() not in machines:
+        raise DeviceError(
+            f"{file.name} holds machine code for {name}, and this machine is {platform.machine()}",
+            to_do="export it for this device, or name the device it was exported for",
+        )
+
+
+def _processor() -> str:
+    fields = _fields(Path("/proc/cpuinfo"), ":")
+    return fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"
+
+
+def _distribution() -> str:
+    return _fields(_RELEASE, "=").get("PRETTY_NAME", "").strip("\"'") or platform.system()
+
+
+def _fields(file: Path, between: str) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    return {key.strip(): value.strip() for key, _, value in (line.partition(between) for line in lines)}

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a plan in this process: load the file, time it, take its outputs, and see how much memory that took."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgewright.onboard.preprocess import Array, prepare
+from edgewright.onboard.tensors import anomaly_score, dequantize_output, quantize_input
+
+if TYPE_CHECKING:
+    from edgewright.artifact import ArtifactManifest
+    from edgewright.device import ProbePlan
+    from edgewright.runtime import Session
+
+#: distinct samples that timed runs go round
+_TIMED_SAMPLES = 32
+#: prepared inputs held at a time while outputs are taken: what fits a cache is prepared several times as fast
+_CHUNK_BYTES = 2**20
+
+
+def run_plan(
+    load: Callable[[], Session], manifest: ArtifactManifest, stored: Array, plan: ProbePlan, *, own_process: bool
+) -> tuple[dict[str, Any], Array | None]:
+    """Run the plan in this process; memory is taken only in a process of the probe's own.
+
+    Args:
+        load: opens the file; the runtime's modules are imported already.
+        manifest: how inputs are prepared and outputs are read.
+        stored: raw samples (N, …).
+        plan: what to do.
+        own_process: nothing else happens in this process, so that its memory is the artifact's.
+
+    Returns:
+        The fields of ProbeFacts, and float32 outputs when the plan asks for them.
+    """
+    samples = _timed_samples(stored, manifest) if plan.invocations else None
+    idle = _idle_memory() if own_process and plan.invocations else None
+    session = load()
+    latencies = _time(session, samples, plan) if samples is not None else []
+    peak = _status("VmHWM") if idle is not None else None
+    facts = {
+        "latencies_ms": latencies,
+        "peak_memory_bytes": max(peak - idle, 0) if peak is not None and idle is not None else None,
+        "arena_bytes": session.arena_bytes() if plan.invocations else None,
+    }
+    return facts, _outputs(session, stored, manifest) if plan.outputs else None
+
+
+def _timed_samples(stored: Array, manifest: ArtifactManifest) -> list[Array]:
+    prepared = _prepared(stored[:_TIMED_SAMPLES], manifest)
+    return [np.ascontiguousarray(sample[None]) for sample in quantize_input(prepared, manifest.inputs[0])]
+
+
+def _prepared(stored: Array, manifest: ArtifactManifest) -> Array:
+    return prepare(np.asarray(stored), manifest.preprocessing, manifest.inputs[0].layout)
+
+
+def _time(session: Session, samples: list[Array], plan: ProbePlan) -> list[float]:
+    """Milliseconds of each timed run; inputs are prepared beforehand, and nothing is collected in between.
+
+    The clock is monotonic: one that is set meanwhile changes nothing.
+    """
+    for turn in range(plan.warmup):
+        session.run(samples[turn % len(samples)])
+    taken = np.zeros(plan.invocations, np.int64)
+    gc.collect()
+    gc.disable()
+    try:
+        for turn in range(plan.invocations):
+            sample = samples[turn % len(samples)]
+            started = time.perf_counter_ns()
+            session.run(sample)
+            taken[turn] = time.perf_counter_ns() - started
+    finally:
+        gc.enable()
+    milliseconds: list[float] = (taken / 1e6).tolist()
+    return milliseconds
+
+
+def _outputs(session: Session, stored: Array, manifest: ArtifactManifest) -> Array:
+    """Float32 outputs of all samples, as `edgewright.metrics` wants them: (N, K), or (N,) anomaly scores."""
+    bytes_each = 4 * max(1, int(np.prod(stored.shape[1:])))
+    chunk = max(1, _CHUNK_BYTES // bytes_each)
+    return np.concatenate([_chunk(session, stored[at : at + chunk], manifest) for at in range(0, len(stored), chunk)])
+
+
+def _chunk(session: Session, stored: Array, manifest: ArtifactManifest) -> Array:
+    prepared = _prepared(stored, manifest)
+    ready = np.ascontiguousarray(quantize_input(prepared, manifest.inputs[0]))
+    raw = np.concatenate([session.run(ready[at : at + 1]) for at in range(len(ready))])
+    return as_answers(raw, prepared, manifest)
+
+
+def as_answers(raw: Array, prepared: Array, manifest: ArtifactManifest) -> Array:
+    """Turn raw outputs (N, …) into the float32 outputs a task has: (N, K), or (N,) anomaly scores.
+
+    Args:
+        raw: as the file stores them.
+        prepared: the float32 inputs they are the answers to.
+        manifest: says how the file stores them, and the task.
+    """
+    outputs = dequantize_output(raw, manifest.outputs[0])
+    return anomaly_score(outputs, prepared) if manifest.task == "anomaly" else outputs.reshape(len(outputs), -1)
+
+
+def _idle_memory() -> int | None:
+    """Resident bytes before the file is opened, with the peak set back to them; None where the system cannot."""
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc_pid_clear_refs(5): resets VmHWM
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _status(key: str) -> int | None:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024
+    return None
