@@ -59,6 +59,8 @@ def serve(folder: Path, loader: Callable[[Any], Load], hold: Callable[[], Abstra
         request: Any = json.loads((folder / REQUEST).read_text(encoding="utf-8"), object_hook=Spec)
         nonce = request.nonce
         with hold():
+            for name in (FACTS, OUTPUTS, ERROR):  # of a run whose link broke
+                (folder / name).unlink(missing_ok=True)
             facts, outputs = _run(folder, request, loader)
         answer = {"nonce": nonce, "facts": facts, "outputs": None}
         if outputs is not None:
