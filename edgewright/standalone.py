@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.artifact import Artifact, ArtifactManifest
+from edgewright.bench import bench_of
 from edgewright.bundle import PAGE
 from edgewright.config import DataSpec, GateConfig, Measuring, Target
 from edgewright.config.data import Splits
 from edgewright.data.dataset import Dataset
-from edgewright.device import ProbePlan
 from edgewright.errors import ConfigError, DeviceError, nearest
 from edgewright.gate.judge import Look, judge
 from edgewright.gate.limits import latency_findings, memory_findings, size_findings
@@ -146,12 +146,10 @@ def class_counts(dataset: Dataset, outputs: Array) -> dict[str, tuple[int, int]]
 
 
 def _outputs(artifact: Artifact, question: Question) -> Array:
-    device, target = create("devices", question.target.device), question.target
-    plan = ProbePlan(runtime=target.runtime, threads=question.measuring.threads, outputs=True)
-    options = device.Options.model_validate(target.device_options)
-    _, outputs = device.probe(artifact.main_file, artifact.facts, question.dataset.stored("test"), plan, options)
+    bench = bench_of(question.target, question.measuring)
+    _, outputs = bench.probe(artifact, question.dataset.stored("test"), timing=False)
     if outputs is None:
-        raise DeviceError("the device brought back no outputs", where=target.device)
+        raise DeviceError("the device brought back no outputs", where=question.target.device)
     found: Array = outputs
     return found
 

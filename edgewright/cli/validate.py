@@ -26,6 +26,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--reference", type=FILE, help="The float file, run by the same runtime: parity and accuracy against it.")
 @click.option("--budget", multiple=True, metavar="KEY=VALUE|FILE", help="A limit such as latency_p95_ms=5, or a YAML file.")
 @click.option("--device", default="local", show_default=True, help="Where it runs.")
+@click.option("--device-option", multiple=True, metavar="KEY=VALUE", help="An option of the device, such as host=raspberrypi.")
 @click.option("--metric", help="top1, macro_f1, auc, mae or module:function; left out, the task's own.")
 def validate(
     file: Path,
@@ -35,6 +36,7 @@ def validate(
     reference: Path | None,
     budget: tuple[str, ...],
     device: str,
+    device_option: tuple[str, ...],
     metric: str | None,
 ) -> None:
     """Validate an exported file against a budget.
@@ -53,7 +55,8 @@ def validate(
     release = load_config(config) if config else None
     artifact = find_artifact(file)
     spec, task = _data(data, release, artifact)
-    target = Target(name=runtime.rpartition(":")[2], runtime=runtime, device=device, budget=_budget(budget))
+    name, options = runtime.rpartition(":")[2], _device_options(device_option)
+    target = Target(name=name, runtime=runtime, device=device, device_options=options, budget=_budget(budget))
     with tempfile.TemporaryDirectory(prefix="edgewright-validate-") as scratch:
         folder = Path(scratch)
         dataset = load_dataset(spec, task, release.seed if release else 0, folder / "data")
@@ -118,6 +121,13 @@ def _budget(texts: tuple[str, ...]) -> "Budget":
         return Budget.model_validate(limits)
     except ValidationError as error:
         raise ConfigError(explain(error, "--budget", root=Budget)) from None
+
+
+def _device_options(texts: tuple[str, ...]) -> dict[str, str]:
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise ConfigError(f"{wrong[0]!r} is not of the form KEY=VALUE", where="--device-option", to_do="such as: host=pi")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _show(facts: "ValidationFacts", verdict: "Verdict", *, with_reference: bool) -> None:

@@ -34,7 +34,8 @@ class SshDevice(Device):
     requires: ClassVar[tuple[str, ...]] = ("paramiko",)
     install: ClassVar[str] = "pip install 'edgewright[ssh]'"
 
-    Options = SshOptions
+    class Options(SshOptions):
+        """Options in `targets[].device_options`."""
 
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, Any]] = {}
