@@ -19,7 +19,8 @@ import yaml
 from measuring import environment, load, save
 
 from edgewright.artifact import CandidateFacts
-from edgewright.bundle import PAGE, sha256_of
+from edgewright.bundle import PAGE
+from edgewright.onboard.digest import sha256_of
 from edgewright.report.facts import RungFacts
 from edgewright.report.release_json import read
 

@@ -17,9 +17,10 @@ import yaml
 from measuring import environment
 
 from edgewright.artifact import Artifact
-from edgewright.bundle import PAGE, sha256_of
+from edgewright.bundle import PAGE
 from edgewright.config import ReleaseConfig
 from edgewright.data.dataset import Dataset
+from edgewright.onboard.digest import sha256_of
 from edgewright.plugins import create
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 from edgewright.report.release_json import read
