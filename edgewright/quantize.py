@@ -4,7 +4,6 @@
 Calibration is chosen first, then the layers to take back from it: ranges that fit make most fallbacks unnecessary.
 """
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgewright.bundle import copy_whole
 from edgewright.errors import ExportError
 from edgewright.runtime import Array, PassRequest, Session, Signature, dequantize_output, quantize_input
 from edgewright.sensitivity import Closeness, ErrorOf, Kept, closeness, fewest_kept
@@ -67,7 +67,7 @@ def quantize(request: PassRequest, quantizer: Quantizer) -> dict[str, Any]:
                 "sensitivity": {layer: alone.facts() for layer, alone in found.sensitivity.items()},
                 f"kept_{options.fallback}": list(found.layers),
             }
-        shutil.copyfile(trials.file(calibration, kept), request.out)
+        copy_whole(trials.file(calibration, kept), request.out)
     return chosen
 
 

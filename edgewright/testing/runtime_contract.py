@@ -21,13 +21,15 @@ from pydantic import ValidationError
 
 from edgewright import plugins
 from edgewright.artifact import Candidate
+from edgewright.bundle import copy_whole, size_of
 from edgewright.config.data import Task
-from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
+from edgewright.config.file_passes import DynamicW8, Float16, Palettize, PtqW8A8, PtqW8A16, WeightOnlyW4, WeightOnlyW8
 from edgewright.config.model import ModelSpec, Training
 from edgewright.config.model_passes import QatW8A8
 from edgewright.data.dataset import Dataset
 from edgewright.data.preprocess import to_layout
 from edgewright.errors import ExportError
+from edgewright.fingerprint import of_path
 from edgewright.framework import Framework, ModelPassRequest
 from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input
 from edgewright.testing.patterns import three_classes
@@ -43,12 +45,15 @@ _TRIED: dict[type[Any], tuple[Any, ...]] = {
     ),
     PtqW8A16: (PtqW8A16(),),
     DynamicW8: (DynamicW8(),),
+    WeightOnlyW8: (WeightOnlyW8(),),
     WeightOnlyW4: (WeightOnlyW4(),),
+    Palettize: (Palettize(bits=4), Palettize(bits=6)),
     Float16: (Float16(),),
 }
 #: largest difference of any output from the framework's, as a share of the range of the outputs
 _FLOAT_TOLERANCE = 1e-4
-_TOLERANCE: dict[type[Any], float] = {PtqW8A8: 0.15, PtqW8A16: 0.1, DynamicW8: 0.1, WeightOnlyW4: 0.3, Float16: 0.01}
+_TOLERANCE: dict[type[Any], float] = {PtqW8A8: 0.15, PtqW8A16: 0.1, DynamicW8: 0.1, Float16: 0.01}
+_TOLERANCE |= {WeightOnlyW8: 0.05, WeightOnlyW4: 0.3, Palettize: 0.3}
 #: of a file of integers from the graph it was trained as: a few steps of 256
 _ROUNDING_TOLERANCE = 0.02
 #: what wo_w4 is tried with: it leaves convolutions alone
@@ -139,7 +144,7 @@ class RuntimeContract:
     ) -> None:
         """Every declared pass gives a readable file, no larger than the float file, with nearly the same answers."""
         for source, request in compressed:
-            assert request.out.stat().st_size <= source.file.stat().st_size, request.options
+            assert size_of(request.out) <= size_of(source.file), request.options
             assert _difference(subject, request.out, source) <= _TOLERANCE[type(request.options)], request.options
 
     def test_a_static_file_tells_its_quantization_step(
@@ -177,11 +182,11 @@ class RuntimeContract:
         """Files are identified by their content: writing one twice must not make two."""
         again = tmp_path / f"again{subject.suffix}"
         subject.export(exported.model, exported.example, again, subject.Options())
-        assert again.read_bytes() == exported.file.read_bytes()
+        assert of_path(again) == of_path(exported.file)
         for number, (_, request) in enumerate(compressed):
             repeated = replace(request, out=tmp_path / f"{number}{subject.suffix}")
             subject.passes[type(request.options)](repeated)
-            assert repeated.out.read_bytes() == request.out.read_bytes(), request.options
+            assert of_path(repeated.out) == of_path(request.out), request.options
 
     def test_a_model_trained_with_its_quantization_keeps_its_answers(self, subject: Runtime, tmp_path: Path) -> None:
         """The file answers what the trained graph answers, in the same bytes each time; or the runtime refuses in words."""
@@ -195,16 +200,23 @@ class RuntimeContract:
             subject.export_quantized(source.model, source.example, out, subject.Options())
         assert _difference(subject, file, source) <= _ROUNDING_TOLERANCE
         assert subject.inspect(file).outputs[0].lsb
-        assert again.read_bytes() == file.read_bytes()
+        assert of_path(again) == of_path(file)
 
     def test_damaged_files_are_refused(self, subject: Runtime, exported: Exported, tmp_path: Path) -> None:
-        """A file that is cut short, or something else altogether, raises ExportError and does not crash the process."""
+        """A file that is cut short, or something else altogether, raises ExportError and does not crash the process.
+
+        Where the format is a folder, each file in it is damaged in turn.
+        """
         damaged = tmp_path / f"damaged{subject.suffix}"
-        for content in _damaged(exported.file.read_bytes()):
-            damaged.write_bytes(content)
-            for open_it in (subject.inspect, lambda file: subject.load(file, 1)):
-                with pytest.raises(ExportError):
-                    open_it(damaged)
+        copy_whole(exported.file, damaged)
+        for part in [damaged] if damaged.is_file() else [file for file in damaged.rglob("*") if file.is_file()]:
+            whole = part.read_bytes()
+            for content in _damaged(whole):
+                part.write_bytes(content)
+                for open_it in (subject.inspect, lambda file: subject.load(file, 1)):
+                    with pytest.raises(ExportError):
+                        open_it(damaged)
+            part.write_bytes(whole)
 
     def test_sessions_do_not_disturb_each_other(self, subject: Runtime, exported: Exported) -> None:
         """Two sessions of one file, run in turn, answer as one does alone; an answer stays what it was."""
