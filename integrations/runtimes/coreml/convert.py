@@ -48,9 +48,15 @@ def export_quantized(model: Any, example: Array, out: Path, target: str, precisi
     """
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-    with _conversion(out, "replace the operator, or take ptq_w8a8"):
+    if target == "iOS16":
+        raise ExportError(
+            "quantized activations need iOS 17, and the target is iOS 16",
+            where="options.minimum_deployment_target",
+            to_do="set it to iOS17 or newer, or take wo_w8, which quantizes weights alone",
+        )
+    with _conversion(out, "replace the operator, or take wo_w8"):
         _convert(convert_pt2e(deepcopy(model)), example, out, target, precision)
-    must_be_integer(open_program(out), "take ptq_w8a8 for this model")
+    must_be_integer(open_program(out), "take wo_w8 for this model")
 
 
 def sound_pipeline(coremltools: Any) -> Any:
@@ -76,7 +82,7 @@ def _convert(model: Any, example: Array, out: Path, target: str, precision: str)
         converted = coremltools.convert(
             program,
             convert_to="mlprogram",
-            inputs=[coremltools.TensorType(name="input", shape=example.shape)],
+            inputs=[coremltools.TensorType(name="input", shape=example.shape, dtype=example.dtype.type)],
             outputs=[coremltools.TensorType(name="output", dtype=example.dtype.type)],
             minimum_deployment_target=getattr(coremltools.target, target),
             compute_precision=getattr(coremltools.precision, precision.upper()),

@@ -78,7 +78,7 @@ def average_pool(
 
 def _dense(x: Array, weight: Array, reach: list[int], stride: list[int], dilation: list[int]) -> Array:
     axes = tuple(range(2, x.ndim))
-    windows = np.lib.stride_tricks.sliding_window_view(x, reach, axes)  # type: ignore[call-overload]
+    windows = np.lib.stride_tricks.sliding_window_view(x, reach, axes)
     steps = (slice(None), slice(None), *(slice(None, None, step) for step in (*stride, *dilation)))
     inner = tuple(range(x.ndim, 2 * x.ndim - 2))
     summed = np.tensordot(windows[steps], weight, axes=((1, *inner), (1, *axes)))
@@ -96,8 +96,10 @@ def _taps(x: Array, reach: list[int], stride: list[int], dilation: list[int]) ->
     """The values of x that each place of a window falls on, as the window moves: one map (N, C, …) a place."""
     sizes = [(size - span) // step + 1 for size, span, step in zip(x.shape[2:], reach, stride, strict=True)]
     for place in product(*(range(0, span, step) for span, step in zip(reach, dilation, strict=True))):
-        cuts = zip(place, sizes, stride, strict=True)
-        yield x[(..., *(slice(start, start + (size - 1) * step + 1, step) for start, size, step in cuts))]
+        cuts = [
+            slice(start, start + (size - 1) * step + 1, step) for start, size, step in zip(place, sizes, stride, strict=True)
+        ]
+        yield x[(slice(None), slice(None), *cuts)]
 
 
 def _ends(sizes: tuple[int, ...], reach: list[int] | tuple[int, ...], stride: list[int], pad_type: str, pad: Any) -> _Ends:
