@@ -56,7 +56,7 @@ def _batch_norm(x: Array, mean: Array, variance: Array, gamma: Any = 1.0, beta: 
     def channels(values: Any) -> Array:
         return np.asarray(values, np.float32).reshape(-1, *[1] * (x.ndim - 2))
 
-    return (x - channels(mean)) / np.sqrt(channels(variance) + epsilon) * channels(gamma) + channels(beta)
+    return np.asarray((x - channels(mean)) / np.sqrt(channels(variance) + epsilon) * channels(gamma) + channels(beta))
 
 
 def _layer_norm(x: Array, axes: Array, gamma: Any = 1.0, beta: Any = 0.0, epsilon: Any = 1e-5) -> Array:
@@ -76,9 +76,9 @@ def _gelu(x: Array, mode: str = "EXACT") -> Array:
     from scipy.special import erf
 
     if mode == "EXACT":
-        return x * 0.5 * (1 + erf(x / np.sqrt(2)))
+        return np.asarray(x * 0.5 * (1 + erf(x / np.sqrt(2))))
     if mode == "TANH_APPROXIMATION":
-        return x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+        return np.asarray(x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
     return x * _sigmoid(1.702 * x)
 
 
