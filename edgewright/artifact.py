@@ -113,7 +113,7 @@ class ArtifactManifest(Frozen):
 
     schema_version: Literal[1] = 1
     format: str = Field(description="'onnx', 'tflite', …")
-    file: str = Field(description="Name of the main file in the bundle.")
+    file: str = Field(description="Name of the main file in the bundle; of a folder, where the format is one.")
     size_bytes: int = Field(description="What the device stores: all files of the artifact, or of a package the one it names.")
     recipe: str
     task: Task
@@ -134,5 +134,5 @@ class Artifact(Bundle[ArtifactManifest]):
 
     @property
     def main_file(self) -> Path:
-        """The file a runtime opens."""
+        """The file a runtime opens; a folder where the format is one (.mlpackage)."""
         return self.path / self.facts.file

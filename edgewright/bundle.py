@@ -85,3 +85,17 @@ class Bundle(Generic[FactsT]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.digest[:12]}, {len(self.files)} files)"
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def copy_whole(source: Path, out: Path) -> None:
+    """Copy a file, or a folder that is one artifact's main file; links are not followed out of it."""
+    if source.is_dir():
+        shutil.copytree(source, out, symlinks=True)
+    else:
+        shutil.copyfile(source, out)

@@ -51,6 +51,17 @@ class Device(ABC):
     class Options(Config):
         """Options of the device in `targets[].device_options`; subclasses add fields."""
 
+    def check(self, runtime: str, options: Config) -> None:
+        """Refuse, before anything is trained, a target that this device can never run.
+
+        Args:
+            runtime: name of the runtime, or 'module:Class'.
+            options: this device's Options.
+
+        Raises:
+            ConfigError: it cannot run files of this runtime.
+        """
+
     @abstractmethod
     def facts(self, threads: int, options: Config) -> DeviceFacts:
         """Describe the device: the fingerprint that every measurement carries.

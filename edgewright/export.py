@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from edgewright import isolate, plugins
 from edgewright.artifact import Artifact, ArtifactManifest, Candidate, TensorSpec
+from edgewright.bundle import size_of
 from edgewright.config.base import Config
 from edgewright.config.data import Task
 from edgewright.config.recipe import PASSES, Rung
@@ -65,7 +66,7 @@ def export_model(candidate: Candidate, dataset: Dataset, runtime: str, options: 
         ArtifactManifest(
             format=executing.format,
             file=file.name,
-            size_bytes=_size(out),
+            size_bytes=size_of(out),
             recipe=candidate.facts.recipe,
             task=card.task,
             inputs=_specs(tensors["inputs"]),
@@ -120,7 +121,7 @@ def apply_pass(
         parent.facts.model_copy(
             update={
                 "file": file.name,
-                "size_bytes": _size(out),
+                "size_bytes": size_of(out),
                 "recipe": rung.name,
                 "inputs": _specs(told["inputs"]),
                 "outputs": _specs(told["outputs"]),
@@ -216,7 +217,3 @@ def _versions(*parts: Runtime | Framework) -> dict[str, str]:
 
 def _specs(tensors: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec.model_validate(tensor) for tensor in tensors)
-
-
-def _size(out: Path) -> int:
-    return sum(file.stat().st_size for file in out.rglob("*") if file.is_file())

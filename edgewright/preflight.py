@@ -99,6 +99,7 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
         )
     _check_options(runtime, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
+    _check_device(device, target, where)
     elsewhere = runtime.why_not_here(runtime.Options.model_validate(target.options))
     if elsewhere and device.on_this_machine:
         raise ConfigError(
@@ -113,6 +114,13 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
     # A rung written for this target alone is a request; one of the shared ladder may be for the other targets.
     if refusals and (target.ladder is not None or len(refusals) == len(ladder)):
         raise ConfigError(refusals[0], where=f"{where}.ladder", to_do="change the rung, or the runtime")
+
+
+def _check_device(device: Any, target: Target, where: str) -> None:
+    try:
+        device.check(target.runtime, device.Options.model_validate(target.device_options))
+    except ConfigError as error:
+        raise ConfigError(error.what, where=f"{where}.device: {target.device}", to_do=error.to_do) from error
 
 
 def _named(kind: Kind, name: str, where: str) -> Any:

@@ -26,10 +26,12 @@ def onboard_of(runtime: str) -> tuple[Onboard, tuple[str, ...]]:
     """
     plugin = find("runtimes", runtime)
     if plugin.onboard is None:
+        emulated = plugin.output_evidence == "emulated"  # one machine imitates the target as well as another
+        other = "its outputs are emulated there too" if emulated else "or give its class `onboard` (docs/how-to/devices.md)"
         raise ConfigError(
             f"runtime {runtime!r} runs only where edgewright is installed, not on another machine",
             where="targets[].device",
-            to_do="take device: local, or give its class `onboard` (docs/how-to/devices.md, a runtime of your own)",
+            to_do=f"take device: local; {other}",
         )
     return plugin.onboard, plugin.runs_with or plugin.requires
 

@@ -4,7 +4,6 @@
 Calibration is chosen first, then the layers to take back from it: ranges that fit make most fallbacks unnecessary.
 """
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edgewright.bundle import copy_whole
 from edgewright.errors import ExportError
 from edgewright.runtime import Array, PassRequest, Session, Signature, dequantize_output, quantize_input
 from edgewright.sensitivity import Closeness, ErrorOf, Kept, closeness, fewest_kept
@@ -116,9 +116,9 @@ def _fewest_kept(request: PassRequest, layers: Sequence[str], error_of: ErrorOf)
 
 
 def _copy(made: Path, out: Path) -> None:
-    """Copy a file and what lies beside it under its name: some formats take two files."""
+    """Copy a file (of some formats a folder) and what lies beside it under its name: some formats take two files."""
     for part in made.parent.glob(f"{made.stem}.*"):
-        shutil.copyfile(part, out.with_suffix(part.suffix))
+        copy_whole(part, out.with_suffix(part.suffix))
 
 
 class _Trials:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps torchao's talk to itself, whoever uses it: kernels of GPUs that do not load, and what of torch is deprecated."""
 
+from __future__ import annotations
+
 import logging
 import warnings
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgewright.artifact import Artifact, ArtifactManifest
 from edgewright.bench import bench_of
-from edgewright.bundle import PAGE
+from edgewright.bundle import PAGE, copy_whole, size_of
 from edgewright.config import DataSpec, GateConfig, Measuring, Target
 from edgewright.config.data import Splits
 from edgewright.data.dataset import Dataset
@@ -89,13 +89,14 @@ def find_artifact(path: Path) -> Artifact | None:
         others = [file.name for file in path.absolute().parent.glob("*") if file.suffix == path.suffix]
         to_do = nearest(path.name, others) if others else "name an exported file, or the folder of an artifact"
         raise ConfigError(f"there is no file {path.name!r}", where=str(path.absolute()), to_do=to_do)
-    folder = path if path.is_dir() else path.parent
-    if not (folder / PAGE).is_file():
-        if path.is_dir():
-            raise ConfigError(f"the folder holds no artifact: {PAGE} is missing", where=str(path), to_do="name the file in it")
+    if (path / PAGE).is_file():
+        return Artifact.open(path)
+    if path.is_dir() and not path.suffix:  # with one it is a format whose files are folders, such as .mlpackage
+        raise ConfigError(f"the folder holds no artifact: {PAGE} is missing", where=str(path), to_do="name the file in it")
+    if not (path.parent / PAGE).is_file():
         return None
-    artifact = Artifact.open(folder)
-    return artifact if path.is_dir() or path.name == artifact.facts.file else None
+    artifact = Artifact.open(path.parent)
+    return artifact if path.name == artifact.facts.file else None
 
 
 def describe(file: Path, runtime: str, dataset: Dataset, out: Path) -> Artifact:
@@ -108,11 +109,11 @@ def describe(file: Path, runtime: str, dataset: Dataset, out: Path) -> Artifact:
     signature = executing.inspect(file)
     copies = [out / part.name for part in executing.files(file)]
     for part, copy in zip(executing.files(file), copies, strict=True):
-        copy.write_bytes(part.read_bytes())
+        copy_whole(part, copy)
     manifest = ArtifactManifest(
         format=executing.format,
         file=file.name,
-        size_bytes=sum(copy.stat().st_size for copy in copies),
+        size_bytes=sum(size_of(copy) for copy in copies),
         recipe=file.stem,
         task=card.task,
         inputs=signature.inputs,

@@ -77,6 +77,14 @@ class DynamicW8(PassConfig):
     kind: Literal["dynamic_w8"] = "dynamic_w8"
 
 
+class WeightOnlyW8(PassConfig):
+    """Weights of convolutions and matrix multiplications stored as int8, a scale an output channel; activations stay float."""
+
+    acts_on: ClassVar[Literal["model", "file"]] = "file"
+    improves: ClassVar[frozenset[Axis]] = frozenset({"size", "accuracy"})
+    kind: Literal["wo_w8"] = "wo_w8"
+
+
 class WeightOnlyW4(PassConfig):
     """Weights of large matrix multiplications stored as int4, a scale for each block of them; activations stay float."""
 
@@ -86,6 +94,25 @@ class WeightOnlyW4(PassConfig):
     block_size: Literal[16, 32, 64, 128] | None = None
     """Weights that share a scale; left out, what the runtime has: 32 in ONNX Runtime and OpenVINO, a whole output channel
     in LiteRT."""
+
+
+class Palettize(PassConfig):
+    """Each layer's weights stored as indices into a palette of a few float values, found by k-means; activations stay float."""
+
+    acts_on: ClassVar[Literal["model", "file"]] = "file"
+    improves: ClassVar[frozenset[Axis]] = frozenset({"size"})
+    kind: Literal["palettize"] = "palettize"
+    bits: Literal[2, 4, 6, 8] = 4
+    """Bits of an index: a palette has 2**bits values."""
+
+    def suffix(self) -> str:
+        """Bits of an index."""
+        return str(self.bits)
+
+    @classmethod
+    def amount(cls, digits: str) -> dict[str, Any]:
+        """Read the bits of an index."""
+        return {"bits": int(digits)}
 
 
 class Float16(PassConfig):

@@ -14,19 +14,30 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from edgewright.config.base import Config
-from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
+from edgewright.config.file_passes import DynamicW8, Float16, Palettize, PtqW8A8, PtqW8A16, WeightOnlyW4, WeightOnlyW8
 from edgewright.config.model_passes import SELF, Cluster, Decompose, Distill, Prune, QatW8A8, Sparsify
 from edgewright.config.passes import PassConfig
 from edgewright.errors import nearest
 
 Pass = Annotated[
-    Distill | Prune | Sparsify | Decompose | Cluster | QatW8A8 | PtqW8A8 | PtqW8A16 | DynamicW8 | WeightOnlyW4 | Float16,
+    Distill
+    | Prune
+    | Sparsify
+    | Decompose
+    | Cluster
+    | QatW8A8
+    | PtqW8A8
+    | PtqW8A16
+    | DynamicW8
+    | WeightOnlyW8
+    | WeightOnlyW4
+    | Palettize
+    | Float16,
     Field(discriminator="kind"),
 ]
-PASSES: dict[str, type[PassConfig]] = {
-    one.model_fields["kind"].default: one
-    for one in (Distill, Prune, Sparsify, Decompose, Cluster, QatW8A8, PtqW8A8, PtqW8A16, DynamicW8, WeightOnlyW4, Float16)
-}
+_MODEL_PASSES = (Distill, Prune, Sparsify, Decompose, Cluster, QatW8A8)
+_FILE_PASSES = (PtqW8A8, PtqW8A16, DynamicW8, WeightOnlyW8, WeightOnlyW4, Palettize, Float16)
+PASSES: dict[str, type[PassConfig]] = {one.model_fields["kind"].default: one for one in (*_MODEL_PASSES, *_FILE_PASSES)}
 
 
 class Rung(Config):

@@ -95,9 +95,9 @@ def onboard_loader(request: Any) -> Load:
             f"runtime {request.plan.runtime!r} needs {', '.join(lacking)}, which is not installed on the device",
             to_do=f"run there: {sys.executable} -m {request.install}",
         )
+    load: Load = importlib.import_module(request.module).open_session  # before its toolkit: it may keep that from reporting home
     for module in request.needs:
         importlib.import_module(module)
-    load: Load = importlib.import_module(request.module).open_session
     return load
 
 

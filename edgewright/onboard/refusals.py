@@ -17,8 +17,8 @@ _LONGEST = 400
 
 def said(error: BaseException) -> str:
     """Say in one line what an error of a toolkit says: its deepest cause's type and first paragraph."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    while (cause := error.__cause__) is not None and cause is not error:  # `raise error from error` makes one its own cause
+        error = cause
     words = " ".join(str(error).strip().partition("\n\n")[0].split())
     return f"{type(error).__name__}: {words[:_LONGEST]}{'…' if len(words) > _LONGEST else ''}"
 

@@ -21,12 +21,14 @@ from pydantic import ValidationError
 
 from edgewright import plugins
 from edgewright.artifact import Candidate
+from edgewright.bundle import copy_whole, size_of
 from edgewright.config.data import Task
-from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
+from edgewright.config.file_passes import DynamicW8, Float16, Palettize, PtqW8A8, PtqW8A16, WeightOnlyW4, WeightOnlyW8
 from edgewright.config.model import ModelSpec, Training
 from edgewright.config.model_passes import QatW8A8
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ExportError
+from edgewright.fingerprint import of_path
 from edgewright.framework import Framework, ModelPassRequest
 from edgewright.onboard.preprocess import to_layout
 from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input
@@ -43,12 +45,15 @@ _TRIED: dict[type[Any], tuple[Any, ...]] = {
     ),
     PtqW8A16: (PtqW8A16(),),
     DynamicW8: (DynamicW8(),),
+    WeightOnlyW8: (WeightOnlyW8(),),
     WeightOnlyW4: (WeightOnlyW4(),),
+    Palettize: (Palettize(bits=4), Palettize(bits=6)),
     Float16: (Float16(),),
 }
 #: largest difference of any output from the framework's, as a share of the range of the outputs
 _FLOAT_TOLERANCE = 1e-4
-_TOLERANCE: dict[type[Any], float] = {PtqW8A8: 0.15, PtqW8A16: 0.1, DynamicW8: 0.1, WeightOnlyW4: 0.3, Float16: 0.01}
+_TOLERANCE: dict[type[Any], float] = {PtqW8A8: 0.15, PtqW8A16: 0.1, DynamicW8: 0.1, Float16: 0.01}
+_TOLERANCE |= {WeightOnlyW8: 0.05, WeightOnlyW4: 0.3, Palettize: 0.3}
 #: of a file of integers from the graph it was trained as: a few steps of 256
 _ROUNDING_TOLERANCE = 0.02
 #: what wo_w4 is tried with: it leaves convolutions alone
@@ -141,7 +146,7 @@ class RuntimeContract:
     ) -> None:
         """Every declared pass gives a readable file, no larger than the float file, with nearly the same answers."""
         for source, request in compressed:
-            assert len(_content(subject, request.out)) <= len(_content(subject, source.file)), request.options
+            assert _size(subject, request.out) <= _size(subject, source.file), request.options
             assert _difference(subject, request.out, source) <= _TOLERANCE[type(request.options)], request.options
 
     def test_a_static_file_tells_its_quantization_step(
@@ -201,7 +206,10 @@ class RuntimeContract:
         assert _content(subject, again) == _content(subject, file)
 
     def test_damaged_files_are_refused(self, subject: Runtime, exported: Exported, tmp_path: Path) -> None:
-        """A file that is cut short, or something else altogether, raises ExportError and does not crash the process."""
+        """A file that is cut short, or something else altogether, raises ExportError and does not crash the process.
+
+        Where the format is a folder, each file in it is damaged in turn.
+        """
         damaged = tmp_path / f"damaged{subject.suffix}"
         for _ in _each_damage(subject, exported.file, damaged):
             for open_it in (subject.inspect, lambda file: subject.load(file, 1)):
@@ -293,18 +301,25 @@ def _difference(subject: Runtime, file: Path, exported: Exported) -> float:
     return float(np.abs(outputs - exported.outputs).max() / np.ptp(exported.outputs))
 
 
-def _content(subject: Runtime, file: Path) -> bytes:
-    return b"".join(part.read_bytes() for part in subject.files(file))
+def _content(subject: Runtime, file: Path) -> list[str]:
+    """Digests of all files that a main file is made of."""
+    return [of_path(part) for part in subject.files(file)]
+
+
+def _size(subject: Runtime, file: Path) -> int:
+    return sum(size_of(part) for part in subject.files(file))
 
 
 def _each_damage(subject: Runtime, file: Path, out: Path) -> Iterator[None]:
-    """Write a copy of the file to ``out`` with one damage a turn: to the main file, or a companion cut short or gone."""
+    """Copy the file to ``out``, with one damage a turn: in it, in a file of its folder, or a companion cut short or gone."""
     for part, copy in zip(subject.files(file), subject.files(out), strict=True):
-        copy.write_bytes(part.read_bytes())
-    for content in _damaged(file.read_bytes()):
-        out.write_bytes(content)
-        yield
-    out.write_bytes(file.read_bytes())
+        copy_whole(part, copy)
+    for part in [out] if out.is_file() else [inner for inner in out.rglob("*") if inner.is_file()]:
+        whole = part.read_bytes()
+        for content in _damaged(whole):
+            part.write_bytes(content)
+            yield
+        part.write_bytes(whole)
     for companion in subject.files(out)[1:]:
         whole = companion.read_bytes()
         for share in (0, 50):

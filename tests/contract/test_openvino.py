@@ -22,7 +22,7 @@ from edgewright.export import apply_pass, export_model
 from edgewright.integrations.frameworks.keras import Keras
 from edgewright.integrations.frameworks.keras.engine import keras
 from edgewright.integrations.runtimes.openvino import OpenVINO, graph, session
-from edgewright.integrations.runtimes.openvino.file import read
+from edgewright.integrations.runtimes.openvino.session import read
 from edgewright.standalone import describe
 from edgewright.testing import RuntimeContract
 

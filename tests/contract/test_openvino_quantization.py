@@ -13,7 +13,7 @@ from torch import nn
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, WeightOnlyW4
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.openvino import graph
-from edgewright.integrations.runtimes.openvino.file import read
+from edgewright.integrations.runtimes.openvino.session import read
 
 
 def test_entropy_spends_its_levels_on_the_usual_activations(tmp_path: Path) -> None:

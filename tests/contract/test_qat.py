@@ -33,7 +33,7 @@ from edgewright.integrations.runtimes.litert import LiteRT
 from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime
 from edgewright.integrations.runtimes.openvino import OpenVINO
 from edgewright.integrations.runtimes.openvino import graph as ir_graph
-from edgewright.integrations.runtimes.openvino.file import read as read_ir
+from edgewright.integrations.runtimes.openvino.session import read as read_ir
 from edgewright.integrations.runtimes.tflite_micro import TFLiteMicro
 from edgewright.metrics import metric
 from edgewright.onboard.preprocess import to_layout

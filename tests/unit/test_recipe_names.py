@@ -28,7 +28,19 @@ LAST = st.one_of(
         st.sampled_from(["", ".entropy", ".percentile", ".auto"]),
         st.sampled_from(["", ".fallback", ".fallback16"]),
     ),
-    st.sampled_from(["ptq_w8a16", "dynamic_w8", "wo_w4", "fp16", "qat_w8a8", "qat_w8a8.distill", "cluster16-ptq_w8a8"]),
+    st.sampled_from(
+        [
+            "ptq_w8a16",
+            "dynamic_w8",
+            "wo_w8",
+            "wo_w4",
+            "palettize6",
+            "fp16",
+            "qat_w8a8",
+            "qat_w8a8.distill",
+            "cluster16-ptq_w8a8",
+        ]
+    ),
 )
 
 

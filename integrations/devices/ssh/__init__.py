@@ -19,6 +19,7 @@ from edgewright.errors import EdgewrightError
 from edgewright.integrations.devices.ssh.options import SshOptions
 from edgewright.measure import DeviceFacts, Evidence
 from edgewright.onboard.probe import INPUTS, REQUEST, as_device_error
+from edgewright.plugins import find
 from edgewright.probe import lay_out, new_request, read_answer
 from edgewright.probe_archive import onboard_of, write_probe
 
@@ -40,6 +41,14 @@ class SshDevice(Device):
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, Any]] = {}
         """What machines said of themselves, by address: it is asked once."""
+
+    def check(self, runtime: str, options: Config) -> None:  # noqa: ARG002 - the port's signature
+        """Refuse runtimes that run only where edgewright is installed.
+
+        Raises:
+            ConfigError: this is one.
+        """
+        onboard_of(runtime)
 
     def facts(self, threads: int, options: Config) -> DeviceFacts:
         """Describe the machine.
@@ -75,7 +84,7 @@ class SshDevice(Device):
             probe = _write_probe(plan.runtime, folder)
             with _visit(options, f"edgewright-{request.nonce}") as visit:
                 free = self._look(visit, probe, options)
-                visit.send([folder / REQUEST, folder / INPUTS, file], free, _answer_bytes(manifest, inputs, plan))
+                visit.send({REQUEST: folder / REQUEST, INPUTS: folder / INPUTS, **files_of(plan.runtime, file)}, free, _answer_bytes(manifest, inputs, plan))
                 visit.run(plan.threads, f"probe of {file.name} in {plan.runtime}")
                 visit.fetch(folder)
             return read_answer(folder, request)
@@ -98,6 +107,12 @@ def _write_probe(runtime: str, folder: Path) -> Path:
     probe = folder / "probe.pyz"
     write_probe(onboard_of(runtime)[0], probe)
     return probe
+
+
+def files_of(runtime: str, main: Path) -> dict[str, Path]:
+    """All files of an artifact, by the name they have beside its main file: companions, and what is in a folder."""
+    whole = [file for part in find("runtimes", runtime).files(main) for file in ([part] if part.is_file() else part.rglob("*"))]
+    return {file.relative_to(main.parent).as_posix(): file for file in sorted(whole) if file.is_file()}
 
 
 def _answer_bytes(manifest: ArtifactManifest, inputs: NDArray[Any], plan: ProbePlan) -> int:

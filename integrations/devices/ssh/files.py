@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files to a device and back: what is there of one already is not sent again."""
 
+import stat
 from pathlib import Path
 
 import paramiko
@@ -50,9 +51,13 @@ def make_folder(sftp: paramiko.SFTPClient, folder: str) -> None:
 
 
 def remove_folder(sftp: paramiko.SFTPClient, folder: str) -> None:
-    """Remove a folder and the files in it."""
-    for name in sftp.listdir(folder):
-        sftp.remove(f"{folder}/{name}")
+    """Remove a folder and all in it."""
+    for entry in sftp.listdir_attr(folder):
+        path = f"{folder}/{entry.filename}"
+        if stat.S_ISDIR(entry.st_mode or 0):
+            remove_folder(sftp, path)
+        else:
+            sftp.remove(path)
     sftp.rmdir(folder)
 
 

@@ -3,8 +3,8 @@
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,7 +52,7 @@ class Visit:
         Raises:
             DeviceError: there is no Python that can run it, or no numpy.
         """
-        self._send([probe])
+        self._send({PROBE: probe})
         status, printed = self._ask("look", self._folder)
         seen = _json(printed) if status == 0 else None
         python = self._options.python
@@ -70,18 +70,18 @@ class Visit:
             )
         return seen
 
-    def send(self, sources: Sequence[Path], free: int, answer_bytes: int) -> None:
+    def send(self, sources: Mapping[str, Path], free: int, answer_bytes: int) -> None:
         """Send files, and have the device check that they arrived as they are.
 
         Args:
-            sources: the files.
+            sources: the files, by their path in the folder.
             free: bytes that are free in the folder.
             answer_bytes: room that the answer will take.
 
         Raises:
             DeviceError: there is no room for them, or they arrive damaged twice.
         """
-        needed = sum(source.stat().st_size for source in sources) + answer_bytes
+        needed = sum(source.stat().st_size for source in sources.values()) + answer_bytes
         if needed > free:
             raise self._full(f"{free:,} bytes are free, {needed:,} are needed")
         self._send(sources)
@@ -109,26 +109,27 @@ class Visit:
         for name in (ERROR, FACTS, OUTPUTS):
             self._over_sftp(lambda sftp, name=name: files.fetch(sftp, f"{self._folder}/{name}", folder / name))  # type: ignore[misc]
 
-    def _send(self, sources: Sequence[Path]) -> None:
+    def _send(self, sources: Mapping[str, Path]) -> None:
         wrong = list(sources)
         for _ in range(2):
-            for source in wrong:
-                self._over_sftp(lambda sftp, source=source: self._put(sftp, source))  # type: ignore[misc]
+            for name in wrong:
+                self._over_sftp(lambda sftp, name=name: self._put(sftp, name, sources[name]))  # type: ignore[misc]
             wrong = self._damaged(sources)
             if not wrong:
                 return
-            for source in wrong:
-                self._over_sftp(lambda sftp, source=source: sftp.remove(f"{self._folder}/{source.name}"))  # type: ignore[misc]
+            for name in wrong:
+                self._over_sftp(lambda sftp, name=name: sftp.remove(f"{self._folder}/{name}"))  # type: ignore[misc]
         raise DeviceError(
-            f"{', '.join(source.name for source in wrong)} arrived damaged on {self._options.host}, twice (the sha256 differs)",
+            f"{', '.join(wrong)} arrived damaged on {self._options.host}, twice (the sha256 differs)",
             where=self._folder,
             to_do="check the device's disk and memory",
         )
 
-    def _put(self, sftp: paramiko.SFTPClient, source: Path) -> None:
+    def _put(self, sftp: paramiko.SFTPClient, name: str, source: Path) -> None:
         try:
-            files.make_folder(sftp, self._folder)
-            files.send(sftp, source, f"{self._folder}/{source.name}")
+            for inner in reversed(PurePosixPath(name).parents):
+                files.make_folder(sftp, str(PurePosixPath(self._folder) / inner))
+            files.send(sftp, source, f"{self._folder}/{name}")
         except PermissionError as error:
             raise DeviceError(
                 f"{self._options.user} may not write on {self._options.host}",
@@ -139,13 +140,12 @@ class Visit:
             to_do = "name a folder that is there: device_options.folder"
             raise DeviceError(f"there is no such folder on {self._options.host}", where=self._folder, to_do=to_do) from error
 
-    def _damaged(self, sources: Sequence[Path]) -> list[Path]:
-        names = {source: f"{self._folder}/{source.name}" for source in sources}
-        status, printed = self._ask("digest", *names.values())
+    def _damaged(self, sources: Mapping[str, Path]) -> list[str]:
+        status, printed = self._ask("digest", *(f"{self._folder}/{name}" for name in sources))
         if status:
-            return [] if sources[0].name == PROBE else list(sources)  # a Python that cannot run it: `look` says so
+            return [] if PROBE in sources else list(sources)  # a Python that cannot run it: `look` says so
         arrived = _json(printed) or {}
-        return [source for source, name in names.items() if arrived.get(name) != sha256_of(source)]
+        return [name for name, source in sources.items() if arrived.get(f"{self._folder}/{name}") != sha256_of(source)]
 
     def _ask(self, *arguments: str) -> tuple[int, str]:
         command = self._command(*arguments)

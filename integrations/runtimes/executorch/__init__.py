@@ -14,7 +14,8 @@ from edgewright.config.file_passes import PtqW8A8
 from edgewright.integrations.runtimes.executorch import program
 from edgewright.integrations.runtimes.executorch.delegates import Delegate
 from edgewright.integrations.runtimes.executorch.session import ExecuTorchSession, open_session
-from edgewright.runtime import Array, FilePass, PassRequest, Runtime, Signature
+from edgewright.integrations.runtimes.executorch.signature import inspect
+from edgewright.runtime import Array, FilePass, Onboard, PassRequest, Runtime, Signature
 
 
 class ExecuTorch(Runtime):
@@ -25,6 +26,9 @@ class ExecuTorch(Runtime):
     suffix: ClassVar[str] = ".pte"
     requires: ClassVar[tuple[str, ...]] = ("executorch", "executorch.runtime", "torchao")
     runs_with: ClassVar[tuple[str, ...]] = ("executorch.runtime",)
+    onboard: ClassVar[Onboard] = Onboard(
+        (open_session.__module__, program.__name__, "edgewright.quiet"), "pip install executorch torch"
+    )
     install: ClassVar[str] = "pip install 'edgewright[torch,executorch]'"
     takes_quantized: ClassVar[bool] = True
     converts_models: ClassVar[bool] = True
@@ -76,7 +80,7 @@ class ExecuTorch(Runtime):
         Raises:
             ExportError: the file is not a whole, valid .pte file.
         """
-        return program.inspect(file)
+        return inspect(file)
 
     def load(self, file: Path, threads: int) -> ExecuTorchSession:
         """Load a file once, with ``threads`` threads for the whole process.

@@ -1,28 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads .pte files: is one whole, what does it take and answer, and which delegates and operators does it call for.
+"""Reads .pte files: is one whole, and which delegates and operators does it call for.
 
 The runtime's own verification comes before the parser: it is made for files of strangers, and the parser is not.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
-from edgewright.artifact import TensorSpec
-from edgewright.integrations.runtimes.executorch import payload
+from edgewright.onboard.refusals import refusals
 from edgewright.quiet import quietly
-from edgewright.runtime import Signature, refusals
 
 METHOD = "forward"
-_LAYOUTS = {4: "NCHW", 3: "NCL", 2: "NF"}
-_DTYPES = {
-    "FLOAT": "float32",
-    "HALF": "float16",
-    "CHAR": "int8",
-    "BYTE": "uint8",
-    "SHORT": "int16",
-    "INT": "int32",
-    "LONG": "int64",
-}
 #: of the extended header behind the flatbuffer's first 8 bytes (schema/extended_header.h of ExecuTorch)
 _HEADER, _MAGIC, _IDENTIFIER = 8, b"eh00", b"ET"
 
@@ -62,25 +52,6 @@ def operators(program: Any) -> list[str]:
     return [f"{one.name}.{one.overload}" if one.overload else one.name for one in plan_of(program).operators]
 
 
-def inspect(file: Path) -> Signature:
-    """Read what a .pte file declares.
-
-    Raises:
-        ExportError: it is not a whole .pte file, or takes what is no tensor.
-    """
-    program = read(file)
-    plan = plan_of(program)
-    inputs = [_spec(plan, place, f"input{number or ''}", file) for number, place in enumerate(plan.inputs)]
-    with refusals("XNNPACK's part of the .pte file cannot be read", file, "export it again"):
-        steps = [payload.step(program, plan, place) for place in plan.outputs]
-    outputs = [
-        _spec(plan, place, f"output{number or ''}", file).model_copy(update={"lsb": step})
-        for number, (place, step) in enumerate(zip(plan.outputs, steps, strict=True))
-    ]
-    laid_out = [spec.model_copy(update={"layout": _LAYOUTS.get(len(spec.shape), "")}) for spec in inputs]
-    return Signature(inputs=tuple(laid_out), outputs=tuple(outputs))
-
-
 def _must_be_whole(content: bytes) -> None:
     """Hold the sizes that the header declares against the file's: data behind the program is read only when it is needed."""
     if len(content) < 64 or content[4:6] != _IDENTIFIER:
@@ -92,11 +63,3 @@ def _must_be_whole(content: bytes) -> None:
     needed = max(program, base + segments)
     if len(content) < needed:
         raise ValueError(f"it is cut short: {len(content)} bytes of {needed}")
-
-
-def _spec(plan: Any, place: int, name: str, file: Path) -> TensorSpec:
-    value = plan.values[place].val
-    with refusals(f"{name} is of a type that is not supported", file, "give the model float inputs and outputs"):
-        dynamic = value.shape_dynamism.name != "STATIC"
-        shape = [-1 if dynamic and not axis else size for axis, size in enumerate(value.sizes)]
-        return TensorSpec.model_validate({"name": name, "shape": shape, "dtype": _DTYPES[value.scalar_type.name]})

@@ -5,14 +5,17 @@ ExecuTorch has one pool of threads a process, and a loaded file keeps a pointer 
 crashes the process. So the number of threads is set before the first file is loaded, and kept while one is.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.executorch import program
+from edgewright.onboard.preprocess import Array
+from edgewright.onboard.refusals import refusals
 from edgewright.quiet import quietly
-from edgewright.runtime import Array, refusals
 
 
 class ExecuTorchSession:
@@ -34,7 +37,7 @@ class ExecuTorchSession:
 
 
 #: sessions whose XNNPACK parts point into the pool; it is the process's, as they are
-_OPEN: "WeakSet[ExecuTorchSession]" = WeakSet()
+_OPEN: WeakSet[ExecuTorchSession] = WeakSet()
 
 
 def open_session(file: Path, threads: int) -> ExecuTorchSession:

@@ -20,6 +20,7 @@ from edgewright.integrations.runtimes.executorch import program
 from edgewright.integrations.runtimes.executorch.lower import layers, lower, must_be_for_xnnpack
 from edgewright.integrations.runtimes.executorch.ranges import Observed
 from edgewright.integrations.runtimes.executorch.session import open_session
+from edgewright.integrations.runtimes.executorch.signature import inspect
 from edgewright.quantize import Operator, answers, quantize, with_followers
 from edgewright.quiet import quietly
 from edgewright.runtime import Array, PassRequest, refusals
@@ -100,7 +101,7 @@ class _Pt2eQuantizer:
         lower(convert_pt2e(prepared), self._example, out, "xnnpack")
 
     def run(self, file: Path, inputs: Array) -> Array:
-        return answers(open_session(file, 1), program.inspect(file), inputs)
+        return answers(open_session(file, 1), inspect(file), inputs)
 
     def _prepare(self, kept: frozenset[str]) -> Any:
         quantizer = xnnpack.XNNPACKQuantizer().set_global(_config(self._options.per_channel))

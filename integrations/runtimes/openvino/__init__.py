@@ -4,7 +4,6 @@
 Toolkits are imported when needed.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,11 +15,7 @@ from edgewright.integrations.runtimes.openvino import file as ir_file
 from edgewright.integrations.runtimes.openvino.session import OpenVINOSession, open_session
 from edgewright.integrations.runtimes.openvino.static import to_static
 from edgewright.integrations.runtimes.openvino.weights import to_dynamic, to_float16, to_int4
-from edgewright.runtime import Array, FilePass, Runtime, Signature
-
-# The one thing done at import: `import openvino` itself reports home, unasked, and has no variable to turn that off.
-# Without the package that sends, OpenVINO and NNCF take a stub.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
+from edgewright.runtime import Array, FilePass, Onboard, Runtime, Signature
 
 
 class OpenVINO(Runtime):
@@ -32,6 +27,7 @@ class OpenVINO(Runtime):
     companions: ClassVar[tuple[str, ...]] = (".bin",)
     requires: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
     runs_with: ClassVar[tuple[str, ...]] = ("openvino",)
+    onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install openvino")
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[openvino]'"

@@ -7,7 +7,8 @@ from typing import Any
 
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.openvino import graph
-from edgewright.integrations.runtimes.openvino.file import read, write
+from edgewright.integrations.runtimes.openvino.file import write
+from edgewright.integrations.runtimes.openvino.session import read
 from edgewright.runtime import Array, refusals
 
 _LAYOUTS = {"torch": {4: "NCHW", 3: "NCL", 2: "NF"}, "keras": {4: "NHWC", 3: "NLC", 2: "NF"}}

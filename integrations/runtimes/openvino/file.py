@@ -7,14 +7,13 @@ from typing import Any
 from edgewright.artifact import TensorSpec
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.openvino import graph
+from edgewright.integrations.runtimes.openvino.session import PRECISION, read
 from edgewright.runtime import Signature, refusals
 
 _LAYOUTS = {4: "NCHW", 3: "NCL", 2: "NF"}
 """Of files that do not say theirs, as those of others."""
-_PRECISION = ["runtime_options", "INFERENCE_PRECISION_HINT"]
 _GROUP = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
 _NOT_OURS = ("conversion_parameters", "nncf")
-_HEAD = 1024
 
 
 def write(model: Any, out: Path, *, precision: str, dynamic_group: int | None = None, float16: bool = False) -> None:
@@ -33,33 +32,12 @@ def write(model: Any, out: Path, *, precision: str, dynamic_group: int | None = 
     for key in _NOT_OURS:
         if model.has_rt_info([key]):
             del model.rt_info[key]
-    model.set_rt_info(precision, _PRECISION)
+    model.set_rt_info(precision, PRECISION)
     if dynamic_group is not None:
         model.set_rt_info(str(dynamic_group), _GROUP)
     graph.tidy(model)
     openvino.save_model(model, str(out), compress_to_fp16=float16)
     out.write_bytes(b"".join(line.strip() for line in out.read_bytes().splitlines()))
-
-
-def read(file: Path) -> Any:
-    """Read an IR file as an ``openvino.Model``.
-
-    Raises:
-        ExportError: it is cut short or another format, or its .bin is missing or cut short.
-    """
-    import openvino
-
-    weights = file.with_suffix(".bin")
-    with refusals("not a readable OpenVINO file", file, f"export it again; its weights are in {weights.name} beside it"):
-        with file.open("rb") as stream:
-            if b"<net" not in stream.read(_HEAD):  # else OpenVINO tries whether it is a file of some other framework
-                raise ValueError("it does not begin as an IR file does")
-        return openvino.Core().read_model(str(file), str(weights))
-
-
-def precision(model: Any) -> str:
-    """What layers that are not quantized compute in: as the file says, or f32."""
-    return str(model.get_rt_info(_PRECISION).astype(str)) if model.has_rt_info(_PRECISION) else "f32"
 
 
 def inspect(file: Path) -> Signature:

@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loaded IR file on the processor, in the precision that it declares."""
 
+from __future__ import annotations
+
+import sys
 from pathlib import Path
 from typing import Any
 
 from edgewright.errors import ExportError
-from edgewright.integrations.runtimes.openvino.file import precision, read
-from edgewright.runtime import Array, refusals
+from edgewright.onboard.preprocess import Array
+from edgewright.onboard.refusals import refusals
+
+# The one thing done at import: `import openvino` itself reports home, unasked, and has no variable to turn that off.
+# Without the package that sends, OpenVINO and NNCF take a stub.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: importing it fails
 
 _HINT = "INFERENCE_PRECISION_HINT"
+PRECISION = ["runtime_options", _HINT]
+"""Where a file says what layers that are not quantized compute in."""
+_HEAD = 1024
 
 
 class OpenVINOSession:
@@ -48,6 +58,27 @@ def open_session(file: Path, threads: int) -> OpenVINOSession:
             to_do="set the target's option inference_precision to what its processor has; all have f32",
         )
     return OpenVINOSession(compiled)
+
+
+def read(file: Path) -> Any:
+    """Read an IR file as an ``openvino.Model``.
+
+    Raises:
+        ExportError: it is cut short or another format, or its .bin is missing or cut short.
+    """
+    import openvino
+
+    weights = file.with_suffix(".bin")
+    with refusals("not a readable OpenVINO file", file, f"export it again; its weights are in {weights.name} beside it"):
+        with file.open("rb") as stream:
+            if b"<net" not in stream.read(_HEAD):  # else OpenVINO tries whether it is a file of some other framework
+                raise ValueError("it does not begin as an IR file does")
+        return openvino.Core().read_model(str(file), str(weights))
+
+
+def precision(model: Any) -> str:
+    """What layers that are not quantized compute in: as the file says, or f32."""
+    return str(model.get_rt_info(PRECISION).astype(str)) if model.has_rt_info(PRECISION) else "f32"
 
 
 def _settings(asked: str, threads: int) -> dict[str, Any]:

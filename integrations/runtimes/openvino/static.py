@@ -14,9 +14,9 @@ import numpy as np
 
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.openvino import graph
-from edgewright.integrations.runtimes.openvino.file import inspect, precision, read, write
+from edgewright.integrations.runtimes.openvino.file import inspect, write
 from edgewright.integrations.runtimes.openvino.ranges import Observed, share_constants
-from edgewright.integrations.runtimes.openvino.session import open_session
+from edgewright.integrations.runtimes.openvino.session import open_session, precision, read
 from edgewright.quantize import answers, quantize, with_followers
 from edgewright.runtime import Array, PassRequest, refusals
 

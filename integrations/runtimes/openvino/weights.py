@@ -6,7 +6,8 @@ from typing import Any
 
 from edgewright.errors import ExportError
 from edgewright.integrations.runtimes.openvino import graph
-from edgewright.integrations.runtimes.openvino.file import precision, read, write
+from edgewright.integrations.runtimes.openvino.file import write
+from edgewright.integrations.runtimes.openvino.session import precision, read
 from edgewright.runtime import PassRequest, refusals
 
 LARGE = 1024

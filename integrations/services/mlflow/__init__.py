@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from edgewright.artifact import Artifact
 from edgewright.bundle import PAGE
 from edgewright.errors import StoreError
+from edgewright.fingerprint import of_path
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.store import Store
 from edgewright.registry import Champion, Tracker, require_champion
@@ -194,6 +195,6 @@ class MlflowTracker(Tracker):
                 to_do="record the release again: edgewright resume",
             )
         child = children[0].info.run_id
-        facts = {"edgewright.digest": artifact.digest, "sha256": artifact.files[artifact.facts.file]}
+        facts = {"edgewright.digest": artifact.digest, "sha256": of_path(artifact.main_file)}
         version = self._client.create_model_version(model, f"runs:/{child}/{ARTIFACT_FOLDER}", child, tags=tags | facts)
         return str(version.version)
