@@ -95,7 +95,8 @@ def onboard_loader(request: Any) -> Load:
             f"runtime {request.plan.runtime!r} needs {', '.join(lacking)}, which is not installed on the device",
             to_do=f"run there: {sys.executable} -m {request.install}",
         )
-    load: Load = importlib.import_module(request.module).open_session  # before its toolkit: it may keep that from reporting home
+    # before its toolkit, which it may keep from reporting home
+    load: Load = importlib.import_module(request.module).open_session
     for module in request.needs:
         importlib.import_module(module)
     return load

@@ -25,6 +25,26 @@ MODULES = {
     "litert": ("ai_edge_litert", "flatbuffers"),
     "tflite_micro": ("tflite_micro", "flatbuffers", "yaml"),
     "null": (),
+    "openvino": ("openvino",),
+    "executorch": (
+        "executorch",
+        "torch",
+        "torchgen",
+        "torchao",
+        "functorch",
+        "flatbuffers",
+        "ruamel",
+        "tabulate",
+        "sympy",
+        "mpmath",
+        "networkx",
+        "jinja2",
+        "markupsafe",
+        "typing_extensions",
+        "filelock",
+        "optree",
+        "tqdm",
+    ),
 }
 
 

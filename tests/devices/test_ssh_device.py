@@ -32,6 +32,8 @@ from edgewright.runtime import Onboard
 from edgewright.testing.device_contract import AddingRuntime
 class Own(AddingRuntime):
     onboard = Onboard(("own_session", "edgewright.testing.adding"), "pip install numpy")
+class Several(Own):
+    companions = (".bin",)
 """
 OWN_SESSION = """
 import os, signal, sys, time
@@ -39,7 +41,11 @@ from pathlib import Path
 from edgewright.testing.adding import AddingSession
 assert "edgewright.runtime" not in sys.modules and "pydantic" not in sys.modules
 def open_session(file, threads):
+    if file.is_dir():
+        file = file / "deep" / "model.json"
     what = file.read_text()
+    if what == "beside":
+        return AddingSession(float(file.with_suffix(".bin").read_text()))
     if what == "crash":
         print("about to dereference null", file=sys.stderr, flush=True)
         os.abort()
@@ -106,6 +112,21 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "own_session.py").write_text(OWN_SESSION, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return "own_runtime:Own"
+
+
+def test_companions_of_a_file_go_with_it(server: Server, tmp_path: Path, own: str) -> None:
+    (tmp_path / "model.bin").write_text("1.0", encoding="utf-8")
+    outputs = probe(tmp_path, options_of(server), text="beside", runtime="own_runtime:Several")[1]
+    np.testing.assert_array_equal(outputs, probe(tmp_path, options_of(server))[1])
+
+
+def test_an_artifact_that_is_a_folder_goes_as_a_whole(server: Server, tmp_path: Path, own: str) -> None:
+    (tmp_path / "model.package" / "deep").mkdir(parents=True)
+    (tmp_path / "model.package" / "deep" / "model.json").write_text("1.0", encoding="utf-8")
+    plan = ProbePlan(runtime=own, outputs=True)
+    outputs = SshDevice().probe(tmp_path / "model.package", adding(FLOAT), IMAGES, plan, options_of(server))[1]
+    np.testing.assert_array_equal(outputs, probe(tmp_path, options_of(server))[1])
+    assert list((server.folder / "runs").iterdir()) == []
 
 
 def test_a_transfer_whose_link_breaks_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:

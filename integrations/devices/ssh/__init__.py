@@ -84,7 +84,8 @@ class SshDevice(Device):
             probe = _write_probe(plan.runtime, folder)
             with _visit(options, f"edgewright-{request.nonce}") as visit:
                 free = self._look(visit, probe, options)
-                visit.send({REQUEST: folder / REQUEST, INPUTS: folder / INPUTS, **files_of(plan.runtime, file)}, free, _answer_bytes(manifest, inputs, plan))
+                sent = {REQUEST: folder / REQUEST, INPUTS: folder / INPUTS, **_files_of(plan.runtime, file)}
+                visit.send(sent, free, _answer_bytes(manifest, inputs, plan))
                 visit.run(plan.threads, f"probe of {file.name} in {plan.runtime}")
                 visit.fetch(folder)
             return read_answer(folder, request)
@@ -109,7 +110,7 @@ def _write_probe(runtime: str, folder: Path) -> Path:
     return probe
 
 
-def files_of(runtime: str, main: Path) -> dict[str, Path]:
+def _files_of(runtime: str, main: Path) -> dict[str, Path]:
     """All files of an artifact, by the name they have beside its main file: companions, and what is in a folder."""
     whole = [file for part in find("runtimes", runtime).files(main) for file in ([part] if part.is_file() else part.rglob("*"))]
     return {file.relative_to(main.parent).as_posix(): file for file in sorted(whole) if file.is_file()}
