@@ -54,22 +54,32 @@ class Bench:
     @property
     def output_evidence(self) -> Evidence:
         """Of accuracy and parity taken here."""
-        return weakest(self.device.evidence, self.runtime.output_evidence)
+        return self._evidence(self.runtime.output_evidence)
 
     @property
     def latency_evidence(self) -> Evidence:
         """Of latencies taken here."""
-        return weakest(self.device.evidence, self.runtime.latency_evidence or "estimated")
+        return self._evidence(self.runtime.latency_evidence)
 
     @property
     def memory_evidence(self) -> Evidence:
         """Of memory taken here."""
-        return weakest(self.device.evidence, self.runtime.memory_evidence or "estimated")
+        return self._evidence(self.runtime.memory_evidence)
 
     @property
     def timed(self) -> bool:
         """Whether running the file here tells anything of the target's time and memory."""
         return self.latency_evidence != "estimated"
+
+    @property
+    def processes(self) -> int:
+        """How often a file is timed; a recording says the same each time."""
+        return 1 if self.device.recorded else self.measuring.processes
+
+    def _evidence(self, of_runtime: Evidence | None) -> Evidence:
+        if self.device.recorded:
+            return self.device.evidence
+        return weakest(self.device.evidence, of_runtime or "estimated")
 
 
 @dataclass
@@ -112,8 +122,8 @@ def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact, stored: Arr
     own, floats = Timings(), Timings()
     turns = [(artifact, own), (parent, floats)] if bench.runtime.runs_float else [(artifact, own)]
     samples = stored[:_TIMING_SAMPLES]
-    with stage(f"Timing {artifact.facts.recipe} and its float parent", bench.measuring.processes * len(turns)) as advance:
-        for _ in range(bench.measuring.processes):
+    with stage(f"Timing {artifact.facts.recipe} and its float parent", bench.processes * len(turns)) as advance:
+        for _ in range(bench.processes):
             for file, timings in turns:
                 timings.add(bench.probe(file, samples, timing=True)[0])
                 advance()

@@ -47,11 +47,14 @@ class Device(ABC):
     """'emulated' when it only imitates the hardware."""
     on_this_machine: ClassVar[bool] = False
     """Whether it runs files with what is installed here: a file lowered for a processor that is not here is refused at once."""
+    recorded: ClassVar[bool] = False
+    """Whether it answers from what a board did before, with the target's own kernels: what a runtime says of running here
+    does not count, and asked again it says the same."""
 
     class Options(Config):
         """Options of the device in `targets[].device_options`; subclasses add fields."""
 
-    def check(self, runtime: str, options: Config) -> None:
+    def check(self, runtime: str, options: Config) -> None:  # noqa: B027 - most devices run what is installed
         """Refuse, before anything is trained, a target that this device can never run.
 
         Args:
@@ -61,6 +64,10 @@ class Device(ABC):
         Raises:
             ConfigError: it cannot run files of this runtime.
         """
+
+    def state(self, options: Config) -> str:  # noqa: ARG002 - the port's signature
+        """Say what answers hang on beside the device's code and options, such as files; a change takes them anew."""
+        return ""
 
     @abstractmethod
     def facts(self, threads: int, options: Config) -> DeviceFacts:

@@ -6,7 +6,7 @@ Without one there is nothing to compare with: only size, latency, memory and the
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from edgewright.gate.screen import screen
 from edgewright.gate.verdict import Finding, Verdict
 from edgewright.gate.worst_class import ClassCounts, worst_class
 from edgewright.metrics import metric as find_metric
-from edgewright.plugins import create
+from edgewright.plugins import create, find
 from edgewright.stats.paired import compare
 from edgewright.validate import validate_artifact
 from edgewright.validation import ValidationFacts
@@ -62,7 +62,7 @@ def judge_file(artifact: Artifact, reference: Artifact | None, question: Questio
             where="budget.max_accuracy_drop",
             to_do="name the float file it was made from: --reference FILE",
         )
-    before = _outputs(reference or artifact, question)
+    before = _outputs(reference, _place_of_reference(question)) if reference else _outputs(artifact, question)
     with tempfile.TemporaryDirectory(prefix="edgewright-validate-") as folder:
         run = validate_artifact(
             artifact, reference or artifact, question.dataset, "test", before, question.target, question.metric,
@@ -144,6 +144,13 @@ def class_counts(dataset: Dataset, outputs: Array) -> dict[str, tuple[int, int]]
         name: (int(((labels == index) & (answers == index)).sum()), int((labels == index).sum()))
         for index, name in enumerate(dataset.card.labels)
     }
+
+
+def _place_of_reference(question: Question) -> Question:
+    """Where the reference is run for its outputs: here, when the device only answers from what was handed in."""
+    if not find("devices", question.target.device).recorded:
+        return question
+    return replace(question, target=question.target.model_copy(update={"device": "local", "device_options": {}}))
 
 
 def _outputs(artifact: Artifact, question: Question) -> Array:

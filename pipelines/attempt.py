@@ -59,7 +59,7 @@ class Attempt:
         except (StoreError, OSError, RunInterruptedException, RunStoppedException):
             raise  # the store is everybody's, and so is an end: no other target would fare better
         except Exception as error:
-            return RungFacts(recipe=self.rung.name, status="failed", reasons=(_in_words(error),))
+            return RungFacts(recipe=self.rung.name, status="failed", reasons=(in_words(error),))
 
     def test(self, standing: Standing) -> Handle:
         """Run what passed screening over the test data."""
@@ -130,7 +130,7 @@ class Attempt:
         )
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Say an error on one line, as the other reasons of a report are."""
     if isinstance(error, EdgewrightError):
         return "; ".join(part for part in (error.what, error.where, error.to_do) if part)

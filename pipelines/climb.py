@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from edgewright.config import Target
 from edgewright.config.recipe import Rung
+from edgewright.errors import DeviceError
 from edgewright.gate.verdict import Outcome, Verdict
 from edgewright.gate.worth_it import AXIS_OF
 from edgewright.measure import Measurement
-from edgewright.pipelines.attempt import Attempt, Standing
+from edgewright.pipelines.attempt import Attempt, Standing, in_words
 from edgewright.pipelines.context import Context, Handle, Toolkit, place_of, step_id
 from edgewright.pipelines.rungs import Rungs
 from edgewright.registry import Champion
@@ -52,14 +53,16 @@ class Climb:
     def to_next_stop(self) -> Stop | None:
         """Climb on until there is something to judge; None when the ladder is at its end."""
         self.stop = None
-        while not self._at_rest() and (rung := self._next()):
-            attempt = Attempt(self.context, self.target, rung)
-            self.rungs.append(attempt.make())
-            self.ladder.learn(self.rungs[-1])
-            self._spent |= attempt.spent or {}
-            if attempt.standing:
-                self._standing[len(self.rungs) - 1] = attempt, attempt.standing
-        if self._standing:
+        while self.stop is None:
+            while not self._at_rest() and (rung := self._next()):
+                attempt = Attempt(self.context, self.target, rung)
+                self.rungs.append(attempt.make())
+                self.ladder.learn(self.rungs[-1])
+                self._spent |= attempt.spent or {}
+                if attempt.standing:
+                    self._standing[len(self.rungs) - 1] = attempt, attempt.standing
+            if not self._standing:
+                return None
             self.stop = self._stop_at(self._best())
         return self.stop
 
@@ -102,10 +105,18 @@ class Climb:
 
         return min(self._standing, key=cost)
 
-    def _stop_at(self, index: int) -> Stop:
+    def _stop_at(self, index: int) -> Stop | None:
+        """Run a rung over the test data; one whose device fails there is a finding, as it is while climbing."""
         attempt, standing = self._standing.pop(index)
-        test = attempt.test(standing)
-        self.rungs[index] = self.rungs[index].model_copy(update={"test": test.load().facts})
+        try:
+            test = attempt.test(standing)
+            facts = test.load().facts
+        except DeviceError as error:
+            failed = {"status": "failed", "reasons": (in_words(error),)}
+            self.rungs[index] = self.rungs[index].model_copy(update=failed)
+            self.ladder.learn(self.rungs[index])
+            return None
+        self.rungs[index] = self.rungs[index].model_copy(update={"test": facts})
         before = self._champion_before(standing.digest)
         return Stop(index, standing.artifact, test, standing.screening, before, self._validate_champion(before))
 

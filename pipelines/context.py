@@ -38,7 +38,8 @@ class Toolkit:
         exporter = runtime.exports_with or target.runtime
         exporter_digest = of_plugin(type(create("runtimes", exporter)))
         runtime_digest = of_plugin(type(runtime))
-        return cls(exporter, exporter_digest, runtime_digest, f"{runtime_digest}{of_plugin(type(device))}")
+        state = device.state(device.Options.model_validate(target.device_options))
+        return cls(exporter, exporter_digest, runtime_digest, f"{runtime_digest}{of_plugin(type(device))}{state}")
 
 
 @dataclass(frozen=True)

@@ -295,6 +295,12 @@ WRONG: dict[str, Case] = {
     "runtime that cannot be made": ({"tools.py": TOOLS}, target(runtime="tools:Unlicensed"), ["RuntimeError: no licence file"]),
     "runtime misspelt": ({}, target(runtime="litetr"), ["targets.0 (a).runtime", "did you mean 'litert'?"]),
     "device misspelt": ({}, target(device="nul"), ["targets.0 (a).device", "did you mean 'null'?"]),
+    "runtime that is only emulated, elsewhere": (
+        {},
+        target(runtime="coreml", device="ssh", device_options={"host": "pi"}),
+        ["runs only where edgewright is installed", "targets.0 (a).device: ssh", "take device: local"],
+    ),
+    "board without a folder": ({}, target(device="recorded", device_options={"board": "b", "machine": "m"}), ["folder"]),
     "option a runtime does not have": ({}, target(options={"opset": 17}), ["opset: unknown key", "targets.0 (a).options"]),
     "option of a device out of range": (
         {},
