@@ -56,6 +56,9 @@ def open_session(file, threads):
         with open(file.parent.parent / "meet", "w") as fifo:
             fifo.write("here")
         (file.parent.parent / "met").touch()
+    if what == "stale":
+        (file.parent / "facts.json").write_text('{"nonce": "of yesterday", "facts": {}, "outputs": null}')
+        os._exit(0)
     if what == "endless":
         signal.pause()
     return AddingSession(1.0)
@@ -267,6 +270,11 @@ def test_a_probe_that_does_not_end_is_stopped_and_lets_the_device_go(server: Ser
         probe(tmp_path, options_of(server, timeout=4), text="endless", runtime=own)
     with (server.folder / "plain" / LOCK).open("r") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # returns once the process over there has ended
+
+
+def test_what_an_earlier_run_left_on_the_device_is_no_answer(server: Server, tmp_path: Path, own: str) -> None:
+    with pytest.raises(DeviceError, match="it is the answer to another request"):
+        probe(tmp_path, options_of(server), text="stale", runtime=own)
 
 
 def test_a_clock_that_jumps_changes_no_latency(server: Server, tmp_path: Path, own: str) -> None:
