@@ -80,6 +80,15 @@ def export_model(candidate: Candidate, dataset: Dataset, runtime: str, options: 
     )
 
 
+def require_loadable(artifact: Artifact, runtime: str) -> None:
+    """Make sure that a runtime loads a file which another one wrote.
+
+    Raises:
+        ExportError: it does not; the operator is named where it is known.
+    """
+    isolate.call("edgewright.export:load_file", artifact.main_file, runtime, label=f"{runtime} loads the file")
+
+
 def apply_pass(
     parent: Artifact, dataset: Dataset, runtime: str, rung: Rung, out: Path, candidate: Candidate | None = None
 ) -> Artifact:
@@ -159,6 +168,11 @@ def write_pass(
     request = PassRequest(Path(parent), Path(out), given["calibration"], step, held_back, task, model)
     chosen = executing.passes[type(step)](request)
     return {**_read_back(executing, Path(out)), "chosen": chosen or {}}
+
+
+def load_file(file: str, runtime: str) -> None:
+    """Child process: load a file in the runtime that will execute it."""
+    _read_back(plugins.create("runtimes", runtime), Path(file))
 
 
 def _load(candidate: Candidate) -> Any:

@@ -6,18 +6,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgewright.artifact import Candidate
+from edgewright.artifact import Artifact, Candidate
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
 from edgewright.config.model_passes import SELF, Distill
 from edgewright.data.calibration import check_calibration
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, EdgewrightError, ExportError
-from edgewright.export import export_model
+from edgewright.export import export_model, require_loadable
 from edgewright.framework import Framework
 from edgewright.ladder import why_not
 from edgewright.metrics import metric
-from edgewright.plugins import Kind, create
+from edgewright.plugins import Kind, create, find
 
 
 def preflight(config: ReleaseConfig) -> None:
@@ -78,9 +78,16 @@ def check_exports(config: ReleaseConfig, dataset: Dataset, folder: Path) -> list
     weights.mkdir()
     facts = framework.train(spec, dataset, config.seed, config.metric_name, weights, folder / "checkpoints")
     candidate = Candidate.seal(weights, facts)
+    files: dict[tuple[str, str], Artifact] = {}
     for target in {(one.runtime, str(one.options)): one for one in config.targets}.values():
+        writer = find("runtimes", target.runtime).exports_with
+        options = {} if writer else target.options  # of a file that another writes, they are for what is made of it later
+        key = (writer or target.runtime, str(options))
         try:
-            export_model(candidate, dataset, target.runtime, target.options, folder / f"for-{target.name}")
+            if key not in files:
+                files[key] = export_model(candidate, dataset, key[0], options, folder / f"for-{target.name}")
+            if writer:
+                require_loadable(files[key], target.runtime)
         except ExportError as error:
             where = f"model.architecture: {config.model.architecture}, for target {target.name} ({target.runtime})"
             raise ExportError(error.what, where=where, to_do=error.to_do) from error

@@ -1,57 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """`edgewright runtimes`: what can be released to, on what, from which framework, and what is missing."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table as Shown
+
+    from edgewright.cli.matrix import Table
 
 
 @click.command()
 def runtimes() -> None:
-    """List runtimes, devices and frameworks.
+    """List runtimes, devices and frameworks, and what each can do.
 
-    Says what each can do, and the pip line of those that are not installed.
+    Says whose numbers are measured, emulated or estimated, and the pip line of what is not installed.
     """
     from rich.console import Console
 
-    from edgewright.plugins import Kind
+    from edgewright.cli.matrix import tables
 
     console = Console()
-    shown: list[tuple[Kind, tuple[str, ...], Callable[[type[Any]], tuple[str, ...]]]] = [
-        ("runtimes", ("format", "passes", "latency is", "takes models of"), _runtime),
-        ("devices", ("numbers are",), _device),
-        ("frameworks", ("shipped architectures",), _framework),
-    ]
-    for kind, columns, describe in shown:
-        console.print(_table(kind, columns, describe))
+    for table in tables():
+        console.print(_shown(table))
 
 
-def _table(kind: Any, columns: tuple[str, ...], describe: Callable[[type[Any]], tuple[str, ...]]) -> Any:
-    from rich.table import Table
+def _shown(table: "Table") -> "Shown":
+    from rich.table import Table as Shown
 
-    from edgewright.plugins import find, missing, names
-
-    table = Table("name", *columns, "installed", title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name in names(kind):
-        try:
-            plugin = find(kind, name)
-            lacking = missing(plugin)
-            table.add_row(name, *describe(plugin), f"no: {plugin.install}" if lacking else "yes")
-        except Exception as error:  # one broken integration must not hide the others
-            table.add_row(name, *[""] * len(columns), f"broken: {type(error).__name__}: {error}")
-    return table
-
-
-def _runtime(plugin: type[Any]) -> tuple[str, ...]:
-    from edgewright.ladder import able
-
-    return plugin.format, able(plugin()), plugin.latency_evidence or "unknown", ", ".join(plugin.frameworks)
-
-
-def _device(plugin: type[Any]) -> tuple[str, ...]:
-    return (plugin.evidence,)
-
-
-def _framework(plugin: type[Any]) -> tuple[str, ...]:
-    return (", ".join(plugin.architectures),)
+    shown = Shown(title=f"\n{table.title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    shown.add_column("name", no_wrap=True)
+    for column in table.columns:
+        shown.add_column(column, overflow="fold")
+    for row in table.rows():
+        shown.add_row(*row)
+    return shown

@@ -20,7 +20,9 @@ from edgewright.errors import EdgewrightError, ModelError
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch import PyTorch
 from edgewright.integrations.frameworks.pytorch.build import build
+from edgewright.integrations.frameworks.pytorch.fit import Splits
 from edgewright.integrations.frameworks.pytorch.passes import losses
+from edgewright.integrations.frameworks.pytorch.passes.distill import ask_once
 from edgewright.integrations.frameworks.pytorch.passes.features import Features, Hinted, channels
 from edgewright.integrations.frameworks.pytorch.passes.teachers import ask, ask_all, teachers_of
 from edgewright.integrations.frameworks.pytorch.structure import count_macs
@@ -471,3 +473,14 @@ def test_a_model_of_ones_own_without_width_gets_shipped_students(tmp_path: Path,
     assert PyTorch().students(spec_of("own_wide:table"), (20,), 2) == (("mlp", {"hidden": [32, 32]}),)
     names = {Distill(student=name, options=options).name for name, options in images}
     assert len(names) == 2
+
+
+def test_answers_that_are_looked_up_are_those_to_the_flipped_image(teacher: Candidate, clean: Dataset, tmp_path: Path) -> None:
+    teachers = teachers_of(request_for(teacher, clean, tmp_path / "out"))
+    splits = Splits.of(clean, "top1")
+    rows, look_up = ask_once(teachers, splits)
+    batch = torch.arange(40)
+    inputs = torch.cat([splits.learn.inputs[:20].flip(-1), splits.learn.inputs[20:40]])
+    targets, answers = look_up(inputs, rows.learn.targets[batch])
+    assert torch.equal(targets, splits.learn.targets[batch])
+    torch.testing.assert_close(answers, ask(teachers, inputs))

@@ -167,8 +167,10 @@ class _AsImage(nn.Module):
 
 
 class _GlobalMean(nn.Module):
+    """Mean over height and width. The axes are kept for it: else converters transpose first, and NPUs do not take the mean."""
+
     def forward(self, inputs: Tensor) -> Tensor:
-        return inputs.mean((2, 3))
+        return inputs.mean((2, 3), keepdim=True).flatten(1)
 
 
 def _conv(

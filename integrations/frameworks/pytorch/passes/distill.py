@@ -68,11 +68,11 @@ def _teach(request: ModelPassRequest, student: nn.Module, teachers: Sequence[nn.
             model = Hinted(student, teachers[0], request.candidate.facts.input_shape)
             watched = stack.enter_context(Features(student)), stack.enter_context(Features(teachers[0]))
             objective = _Objective(step, labels, classes, _ask_live(teachers), watched)
-        elif training.augmentation != Augmentation():
-            objective = _Objective(step, labels, classes, _ask_live(teachers, half=classes))
-        else:
-            splits, lesson = _ask_once(teachers, splits)
+        elif training.augmentation == Augmentation() or (classes and training.augmentation == Augmentation(flip=True)):
+            splits, lesson = ask_once(teachers, splits)
             objective = _Objective(step, labels, classes, lesson)
+        else:
+            objective = _Objective(step, labels, classes, _ask_live(teachers, half=classes))
         return fit(
             model,
             training,
@@ -125,12 +125,24 @@ def _ask_live(teachers: Sequence[nn.Module], *, half: bool = False) -> Lesson:
     return lambda inputs, targets: (targets, ask(teachers, inputs, half=half))
 
 
-def _ask_once(teachers: Sequence[nn.Module], splits: Splits) -> tuple[Splits, Lesson]:
-    """The teachers answer the train split once; batches then carry row numbers for targets, and answers are looked up."""
+def ask_once(teachers: Sequence[nn.Module], splits: Splits) -> tuple[Splits, Lesson]:
+    """The teachers answer the train split once, and once flipped where it is flipped; answers are looked up.
+
+    Batches then carry row numbers for targets. Which samples chance has flipped is seen in the batch.
+    """
     learn = splits.learn
-    answers = ask_all(teachers, learn.inputs)
-    rows = replace(learn, targets=torch.arange(len(learn.inputs)))
-    return replace(splits, learn=rows), lambda _, batch: (learn.targets[batch], answers[batch])
+    answers, rows = ask_all(teachers, learn.inputs), torch.arange(len(learn.inputs))
+    of_flipped: list[Tensor] = []
+
+    def look_up(inputs: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        flipped = (inputs != learn.inputs[batch]).flatten(1).any(1, keepdim=True)
+        if not flipped.any():
+            return learn.targets[batch], answers[batch]
+        if not of_flipped:
+            of_flipped.append(ask_all(teachers, learn.inputs.flip(-1)))
+        return learn.targets[batch], torch.where(flipped, of_flipped[0][batch], answers[batch])
+
+    return replace(splits, learn=replace(learn, targets=rows)), look_up
 
 
 def _further(step: Distill) -> str:
