@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from zenml.exceptions import RunInterruptedException
+
 
 @contextmanager
 def ends_on_sigterm() -> Iterator[None]:
@@ -20,6 +22,10 @@ def ends_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except (
+        RunInterruptedException
+    ) as error:  # Ctrl-C where a shell lets its background jobs ignore it: ZenML listens to it all the same
+        raise KeyboardInterrupt from error
     finally:
         if ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -88,7 +88,8 @@ def test_a_process_that_leaves_without_an_answer_is_told() -> None:
 def test_the_child_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    script = f"import signal, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    script += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # as a background job it ignores it
     script += f"from edgewright.isolate import call\ncall('work_of_child:wait', {str(fifo)!r}, label='wait')\n"
     with (
         subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as parent,

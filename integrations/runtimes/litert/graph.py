@@ -10,6 +10,9 @@ from edgewright.quantize import Operator
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
 LAYERS = (*CONVOLUTIONS, "FULLY_CONNECTED")
+WHOLE_MODEL = "(model)"
+"""Short for names that speak of the whole model; no attribute is called so."""
+_NUMBER = re.compile(r":\d+$")
 _MODULE = re.compile(r"(?:\w+\.)+_*[^\W_]+_(\w+)")  # 'torch.nn.modules.conv.Conv2d_0': the class's path and the attribute
 
 
@@ -80,6 +83,14 @@ def layers(found: list[Node]) -> dict[str, str]:
 def stored_as(found: list[Node], *types: str) -> list[Node]:
     """Layers whose weight is stored in one of the types."""
     return [node for node in found if node.stored in types]
+
+
+def layer_of(tensor: str) -> str:
+    """Name the layer that a tensor's name speaks of; empty where it speaks of the whole model."""
+    named = _NUMBER.sub("", module(tensor))
+    top = named.rpartition("/")[2]
+    whole = named == WHOLE_MODEL or top.endswith(("Wrapper", "_wrapped", "_")) or top.startswith("serving_default_output")
+    return "" if whole else named
 
 
 def module(tensor: str) -> str:

@@ -8,13 +8,13 @@ network of 13,000 parameters, names took 28 of 62 kB. Nothing reads them when th
 from pathlib import Path
 from typing import Any
 
-from edgewright.integrations.runtimes.litert.graph import module
+from edgewright.integrations.runtimes.litert.graph import WHOLE_MODEL, layer_of
 
 
 def shorten(file: Path) -> None:
     """Name each tensor after its module in the framework's model ('3.body.0'), its weight first; inputs and outputs stay.
 
-    Further tensors of a module get a number: '3.body.0:1'.
+    Further tensors of a module get a number: '3.body.0:1'. What belongs to no module is '(model)'.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -24,7 +24,7 @@ def shorten(file: Path) -> None:
         taken = {graph.tensors[index].name for index in ends}
         inner = [tensor for index, tensor in enumerate(graph.tensors) if index not in ends]
         for tensor in sorted(inner, key=lambda one: not _is_weight(one, model.buffers)):
-            tensor.name = _unique(module(tensor.name.decode("utf-8")), taken)
+            tensor.name = _unique(layer_of(tensor.name.decode("utf-8")) or WHOLE_MODEL, taken)
             taken.add(tensor.name)
     flatbuffer_utils.write_model(model, str(file))
 

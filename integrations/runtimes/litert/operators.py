@@ -6,13 +6,11 @@ from typing import Any
 
 from edgewright.artifact import DType, TensorSpec
 from edgewright.integrations.runtimes.litert.file import inspect
-from edgewright.integrations.runtimes.litert.graph import LAYERS, module
+from edgewright.integrations.runtimes.litert.graph import LAYERS, layer_of
 from edgewright.runtime import OperatorUse, refusals
 
 #: types of the schema that a manifest can name, too
 _DTYPES: dict[str, DType] = {name.upper(): name for name in ("float32", "float16", "int8", "uint8", "int16", "int32", "int64")}
-_WHOLE_MODEL = ("Wrapper", "_wrapped", "_", "serving_default_output")
-"""How names end or begin that speak of the model and not of one of its layers."""
 
 
 def operators(file: Path) -> list[OperatorUse]:
@@ -50,10 +48,8 @@ def operators(file: Path) -> list[OperatorUse]:
 
 
 def _layer(kind: str, ends: list[Any], output: Any) -> str:
-    """Name the layer by its weights where it has some, else by its output; empty where that speaks of the whole model."""
-    named = module(_name(ends[1] if kind in LAYERS else output))
-    top = named.rpartition("/")[2]
-    return "" if top.endswith(_WHOLE_MODEL[:3]) or top.startswith(_WHOLE_MODEL[3]) else named
+    """Name the layer by its weights where it has some, else by its output."""
+    return layer_of(_name(ends[1] if kind in LAYERS else output))
 
 
 def _spec(tensor: Any, kind: str) -> TensorSpec:
