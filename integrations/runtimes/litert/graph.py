@@ -12,7 +12,7 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
 LAYERS = (*CONVOLUTIONS, "FULLY_CONNECTED")
 WHOLE_MODEL = "(model)"
 """Short for names that speak of the whole model; no attribute is called so."""
-_NUMBER = re.compile(r":\d+$")
+_FURTHER = re.compile(r"(:\d+)?(_dequant|_quantized)?$")  # a number of ours, and what AI Edge Quantizer says of its own tensors
 _MODULE = re.compile(r"(?:\w+\.)+_*[^\W_]+_(\w+)")  # 'torch.nn.modules.conv.Conv2d_0': the class's path and the attribute
 
 
@@ -87,7 +87,7 @@ def stored_as(found: list[Node], *types: str) -> list[Node]:
 
 def layer_of(tensor: str) -> str:
     """Name the layer that a tensor's name speaks of; empty where it speaks of the whole model."""
-    named = _NUMBER.sub("", module(tensor))
+    named = _FURTHER.sub("", module(tensor))
     top = named.rpartition("/")[2]
     whole = named == WHOLE_MODEL or top.endswith(("Wrapper", "_wrapped", "_")) or top.startswith("serving_default_output")
     return "" if whole else named
