@@ -45,8 +45,9 @@ class Table:
 
 def tables() -> list[Table]:
     """All tables, as they are shown."""
+    told = ("file", "takes models of", "outputs", "latency", "memory", "over ssh", "installed")
     return [
-        Table("runtimes", "runtimes", ("file", "takes models of", "outputs", "latency", "memory", "over ssh", "installed"), _runtime),
+        Table("runtimes", "runtimes", told, _runtime),
         Table("passes on files", "runtimes", ("float", *_FILE_PASSES, _TRAINED), _file_passes),
         Table("devices", "devices", ("numbers are", "installed"), lambda plugin: (plugin.evidence, _installed(plugin))),
         Table("frameworks", "frameworks", ("shipped architectures", "installed"), _framework),
