@@ -83,7 +83,7 @@ def test_runtimes_lists_what_can_be_named() -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["runtimes"])
     assert result.exit_code == 0
     row = next(line for line in result.output.splitlines() if line.startswith("null ") and "npz" in line)
-    assert row.split() == ["null", ".npz", "pytorch", "measured", "measured", "measured", "yes"]
+    assert row.split() == ["null", ".npz", "pytorch", "measured", "measured", "measured", "yes", "yes"]
     assert any(line.startswith("local ") and "measured" in line for line in result.output.splitlines())
     assert any(line.startswith("pytorch ") and "resnet8" in line for line in result.output.splitlines())
     assert "broken" not in result.output
