@@ -4,7 +4,7 @@
 Each timing is a fresh process, and the two files take turns, so that both see the same machine.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from edgewright.config.gate import Measuring
 from edgewright.config.target import Target
 from edgewright.device import Device, ProbeFacts, ProbePlan
 from edgewright.errors import ConfigError
+from edgewright.formats import runtime_of_format
 from edgewright.measure import Evidence, weakest
 from edgewright.plugins import create
 from edgewright.progress import stage
@@ -50,6 +51,13 @@ class Bench:
             outputs=not timing,
         )
         return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
+
+    def for_file(self, artifact: Artifact) -> "Bench":
+        """The same device with the runtime that runs this file: a float file may be of another format than the target's."""
+        if artifact.facts.format == self.runtime.format:
+            return self
+        name = runtime_of_format(artifact.facts.format)
+        return replace(self, runtime=create("runtimes", name), target=self.target.model_copy(update={"runtime": name}))
 
     @property
     def output_evidence(self) -> Evidence:
@@ -113,18 +121,23 @@ def bench_of(target: Target, measuring: Measuring) -> Bench:
     return Bench(device, options, runtime, target, measuring)
 
 
-def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact, stored: Array) -> tuple[Timings, Timings]:
+def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact | None, stored: Array) -> tuple[Timings, Timings]:
     """Time a file and its parent on stored samples, process by process in turn; the file alone where no float file runs.
+
+    A parent of another format is run by its own runtime.
 
     Raises:
         DeviceError: the device could not run one of them.
     """
     own, floats = Timings(), Timings()
-    turns = [(artifact, own), (parent, floats)] if bench.runtime.runs_float else [(artifact, own)]
+    turns = [(bench, artifact, own)]
+    if parent is not None and (theirs := bench.for_file(parent)).runtime.runs_float:
+        turns.append((theirs, parent, floats))
     samples = stored[:_TIMING_SAMPLES]
-    with stage(f"Timing {artifact.facts.recipe} and its float parent", bench.processes * len(turns)) as advance:
+    what = artifact.facts.recipe + (" and its float parent" if len(turns) > 1 else "")
+    with stage(f"Timing {what}", bench.processes * len(turns)) as advance:
         for _ in range(bench.processes):
-            for file, timings in turns:
-                timings.add(bench.probe(file, samples, timing=True)[0])
+            for at, file, timings in turns:
+                timings.add(at.probe(file, samples, timing=True)[0])
                 advance()
     return own, floats

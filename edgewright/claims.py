@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.artifact import Artifact, TensorSpec
+from edgewright.config.data import Preprocessing
 from edgewright.errors import ExportError
-from edgewright.onboard.preprocess import prepare
+from edgewright.onboard.preprocess import prepare, sample_rank
 from edgewright.runtime import Runtime
 
 
@@ -29,16 +30,26 @@ def check_claims(artifact: Artifact, runtime: Runtime, stored: NDArray[Any]) -> 
         if len(claims) != len(found):
             raise _wrong(artifact, f"the file has {len(found)} {kind}s, its manifest claims {len(claims)}")
         for claim, actual in zip(claims, found, strict=True):
+            if kind == "input" and not takes(actual, stored, manifest.preprocessing):
+                # most formats declare no layout: what is read there is a custom, and this file has the other one
+                actual = actual.model_copy(update={"layout": claim.layout})
             _check_tensor(artifact, kind, claim, actual)
     entry = manifest.inputs[0]
-    sample = prepare(np.asarray(stored[:1]), manifest.preprocessing, entry.layout).shape[1:]
-    wanted = entry.shape[1:]
-    if len(sample) != len(wanted) or any(want not in (-1, have) for have, want in zip(sample, wanted, strict=True)):
+    if not takes(entry, stored, manifest.preprocessing):
+        sample = prepare(np.asarray(stored[:1]), manifest.preprocessing, entry.layout).shape[1:]
         raise _wrong(
             artifact,
-            f"prepared in layout {entry.layout}, a sample has the shape {sample}; the file's input wants {wanted}",
+            f"prepared in layout {entry.layout}, a sample has the shape {sample}; the file's input wants {entry.shape[1:]}",
             "check data.preprocessing.layout: height, width and channels may be swapped",
         )
+
+
+def takes(entry: TensorSpec, stored: NDArray[Any], preprocessing: Preprocessing) -> bool:
+    """Whether a sample, prepared in the layout of an input, has the shape that the input wants."""
+    if len(entry.layout) != sample_rank(stored[:1], preprocessing) + 1:
+        return False
+    sample, wanted = prepare(np.asarray(stored[:1]), preprocessing, entry.layout).shape[1:], entry.shape[1:]
+    return len(sample) == len(wanted) and all(want in (-1, have) for have, want in zip(sample, wanted, strict=True))
 
 
 def _check_tensor(artifact: Artifact, kind: str, claim: TensorSpec, actual: TensorSpec) -> None:

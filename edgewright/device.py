@@ -35,6 +35,10 @@ class ProbeFacts(Frozen):
         description="Peak resident memory above the process's own just before it opened the file; None where unknown.",
     )
     arena_bytes: int | None = Field(default=None, description="Exact tensor arena, where the runtime knows it.")
+    repeat_difference: float | None = Field(
+        default=None,
+        description="Largest difference of any output when the first samples are run again after all others; None: not tried.",
+    )
 
 
 class Device(ABC):

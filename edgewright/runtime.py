@@ -52,7 +52,10 @@ class OperatorUse:
 
 
 class Session(Protocol):
-    """A loaded file, ready to run."""
+    """A loaded file, ready to run.
+
+    One whose file keeps state has `reset()` as well, which forgets it: outputs are taken as if each sample were the first.
+    """
 
     def run(self, sample: Array) -> Array:
         """Run one stored-dtype sample with its batch dimension (1, …); return the raw first output (1, …)."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judge an exported file on its own: no training, no ladder, no registry; the same device, statistics and rules.
 
-With a reference (the float file, run by the same runtime) parity, accuracy and worth are judged as in a release.
-Without one there is nothing to compare with: only size, latency, memory and the worst class can be held to a budget.
+A reference (the float file, of whatever format, or outputs that were kept) lets parity and accuracy be judged as in a
+release; worth needs the file. Without one there is nothing to compare with: the file's own outputs must be sound, and only
+size, latency, memory and the worst class can be held to a budget.
 """
 
 import tempfile
@@ -10,25 +11,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.artifact import Artifact, ArtifactManifest
+from edgewright.artifact import Artifact
 from edgewright.bench import bench_of
-from edgewright.bundle import PAGE, copy_whole, size_of
-from edgewright.config import DataSpec, GateConfig, Measuring, Target
-from edgewright.config.data import Splits
+from edgewright.bundle import PAGE
+from edgewright.claims import check_claims
+from edgewright.config import GateConfig, Measuring, Target
 from edgewright.data.dataset import Dataset
-from edgewright.errors import ConfigError, DeviceError, nearest
+from edgewright.errors import ConfigError, nearest
 from edgewright.gate.judge import Look, judge
 from edgewright.gate.limits import latency_findings, memory_findings, size_findings
+from edgewright.gate.sanity import sanity_findings
 from edgewright.gate.screen import screen
 from edgewright.gate.verdict import Finding, Verdict
 from edgewright.gate.worst_class import ClassCounts, worst_class
 from edgewright.metrics import metric as find_metric
-from edgewright.plugins import create, find
+from edgewright.plugins import find
 from edgewright.stats.paired import compare
-from edgewright.validate import validate_artifact
+from edgewright.validate import finite, validate_artifact
 from edgewright.validation import ValidationFacts
 
 Array = NDArray[Any]
@@ -47,7 +48,21 @@ class Question:
     seed: int
 
 
-def judge_file(artifact: Artifact, reference: Artifact | None, question: Question) -> tuple[ValidationFacts, Verdict]:
+Reference = Artifact | Array
+"""The float file, or the outputs that it, or anything else, gave of the same samples."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a file."""
+
+    facts: ValidationFacts
+    verdict: Verdict
+    outputs: Array
+    """Of every test sample."""
+
+
+def judge_file(artifact: Artifact, reference: Reference | None, question: Question) -> Judgement:
     """Run the file on the target's device and hold it to the budget.
 
     Raises:
@@ -62,20 +77,29 @@ def judge_file(artifact: Artifact, reference: Artifact | None, question: Questio
             where="budget.max_accuracy_drop",
             to_do="name the float file it was made from: --reference FILE",
         )
-    before = _outputs(reference, _place_of_reference(question)) if reference else _outputs(artifact, question)
+    parent: Artifact | None = None
+    before: Array | None = None
+    if isinstance(reference, Artifact):
+        parent, before = reference, _outputs(reference, _place_of_reference(question))
+    else:
+        before = reference
     with tempfile.TemporaryDirectory(prefix="edgewright-validate-") as folder:
         run = validate_artifact(
-            artifact, reference or artifact, question.dataset, "test", before, question.target, question.metric,
+            artifact, parent, question.dataset, "test", before, question.target, question.metric,
             question.measuring, question.seed, Path(folder),
         )  # fmt: skip
         after = run.outputs()
     counts = class_counts(question.dataset, after)
-    if reference is None:
-        return run.facts, Verdict(findings=_limits(run.facts, counts, question))
+    if before is None:
+        return Judgement(run.facts, Verdict(findings=_alone(run.facts, counts, question)), after)
     difference = compare(find_metric(question.metric), question.dataset.labels("test"), before, after, question.seed)
-    screening = screen(question.target, run.facts, -difference.value, question.gate, artifact.digest == reference.digest)
+    itself = parent is not None and artifact.digest == parent.digest
+    screening = screen(question.target, run.facts, -difference.value, question.gate, itself)
     look = Look(question.target, difference, None, run.facts.parity, screening, counts)
-    return run.facts, judge({question.target.name: look}, question.gate, 1, 1)[question.target.name]
+    verdict = judge({question.target.name: look}, question.gate, 1, 1)[question.target.name]
+    if parent is None:  # outputs have no size and no speed: nothing says whether the file is worth it
+        verdict = Verdict(findings=tuple(finding for finding in verdict.findings if finding.rule != "worth_it"))
+    return Judgement(run.facts, verdict, after)
 
 
 def find_artifact(path: Path) -> Artifact | None:
@@ -99,42 +123,6 @@ def find_artifact(path: Path) -> Artifact | None:
     return artifact if path.name == artifact.facts.file else None
 
 
-def describe(file: Path, runtime: str, dataset: Dataset, out: Path) -> Artifact:
-    """Make an artifact of a bare file: tensors as the file declares them, preprocessing and labels as the data's.
-
-    Raises:
-        ExportError: the runtime cannot read the file.
-    """
-    executing, card = create("runtimes", runtime), dataset.card
-    signature = executing.inspect(file)
-    copies = [out / part.name for part in executing.files(file)]
-    for part, copy in zip(executing.files(file), copies, strict=True):
-        copy_whole(part, copy)
-    manifest = ArtifactManifest(
-        format=executing.format,
-        file=file.name,
-        size_bytes=sum(size_of(copy) for copy in copies),
-        recipe=file.stem,
-        task=card.task,
-        inputs=signature.inputs,
-        outputs=signature.outputs,
-        preprocessing=card.preprocessing,
-        labels=card.labels,
-        toolchain={},
-        parent="unknown",
-    )
-    return Artifact.seal(out, manifest)
-
-
-def all_of_it(spec: DataSpec) -> DataSpec:
-    """Take the whole source as test data, unless it brings a test split of its own."""
-    if spec.source.endswith(".npz") and Path(spec.source).is_file():
-        with np.load(spec.source, allow_pickle=False) as archive:
-            if "x_test" in archive.files:
-                return spec
-    return spec.model_copy(update={"splits": Splits(test=spec.source)})
-
-
 def class_counts(dataset: Dataset, outputs: Array) -> dict[str, tuple[int, int]]:
     """Class name to (answered right, samples) on test data; empty where there are no classes."""
     if dataset.card.task != "classification":
@@ -153,18 +141,18 @@ def _place_of_reference(question: Question) -> Question:
     return replace(question, target=question.target.model_copy(update={"device": "local", "device_options": {}}))
 
 
-def _outputs(artifact: Artifact, question: Question) -> Array:
-    bench = bench_of(question.target, question.measuring)
-    _, outputs = bench.probe(artifact, question.dataset.stored("test"), timing=False)
-    if outputs is None:
-        raise DeviceError("the device brought back no outputs", where=question.target.device)
-    found: Array = outputs
-    return found
+def _outputs(reference: Artifact, question: Question) -> Array:
+    bench = bench_of(question.target, question.measuring).for_file(reference)
+    stored = question.dataset.stored("test")
+    check_claims(reference, bench.runtime, stored)
+    _, outputs = bench.probe(reference, stored, timing=False)
+    return finite(outputs)
 
 
-def _limits(facts: ValidationFacts, counts: ClassCounts, question: Question) -> tuple[Finding, ...]:
+def _alone(facts: ValidationFacts, counts: ClassCounts, question: Question) -> tuple[Finding, ...]:
+    """What can be said of a file without a reference."""
     budget, gate = question.target.budget, question.gate
     findings = [*size_findings(budget, facts), *latency_findings(budget, facts), *memory_findings(budget, facts)]
     if budget.min_class_accuracy is not None:
         findings.append(worst_class(counts, budget.min_class_accuracy, gate.alpha, gate.power))
-    return tuple(findings)
+    return (*findings, *sanity_findings(facts.sanity, gate.parity, with_reference=False))

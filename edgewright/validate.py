@@ -20,12 +20,14 @@ from edgewright.data.dataset import Dataset
 from edgewright.errors import ExportError
 from edgewright.measure import Measurement, weakest
 from edgewright.metrics import metric as find_metric
+from edgewright.onboard.preprocess import prepare
 from edgewright.parity import compare_outputs
 from edgewright.progress import stage
+from edgewright.sanity import COMPARED, examine
 from edgewright.stats.quantile import latency_measurements
 from edgewright.stats.ratio import median_ratio
 from edgewright.stats.score import metric_measurement
-from edgewright.validation import ValidationFacts, ValidationRun
+from edgewright.validation import Sanity, ValidationFacts, ValidationRun
 
 Array = NDArray[Any]
 Measurements = dict[str, Measurement]
@@ -33,10 +35,10 @@ Measurements = dict[str, Measurement]
 
 def validate_artifact(
     artifact: Artifact,
-    parent: Artifact,
+    parent: Artifact | None,
     dataset: Dataset,
     split: SplitName,
-    baseline_outputs: Array,
+    baseline_outputs: Array | None,
     target: Target,
     metric: str,
     measuring: Measuring,
@@ -48,10 +50,12 @@ def validate_artifact(
 
     Args:
         artifact: what is validated.
-        parent: the float file it was made from, timed in turn with it.
+        parent: the float file it was made from, timed in turn with it, by its own runtime where that is another; None
+            where there is none.
         dataset: where samples and labels come from.
         split: which of its splits.
-        baseline_outputs: the float model's outputs of the split, in its framework.
+        baseline_outputs: the float model's outputs of the split, in its framework; None where there are none: then the
+            file is compared with itself.
         target: names runtime and device.
         metric: name of the task's metric, or 'module:function'.
         measuring: how latency and memory are taken.
@@ -68,11 +72,15 @@ def validate_artifact(
     stored = dataset.stored(split)
     with stage(f"Validating {artifact.facts.recipe} for {target.name} on {split} data"):
         check_claims(artifact, bench.runtime, stored)
-        outputs = _finite(bench.probe(artifact, stored, timing=False)[1])
-        parity = compare_outputs(outputs, baseline_outputs, dataset.card.task, artifact.facts.outputs[0])
+        probed, brought = bench.probe(artifact, stored, timing=False)
+        outputs = finite(brought)
+        compared = outputs if baseline_outputs is None else baseline_outputs
+        parity = compare_outputs(outputs, compared, dataset.card.task, artifact.facts.outputs[0])
+        sanity = _examine(artifact, dataset, split, outputs, baseline_outputs, probed.repeat_difference)
         timed = timing and bench.timed
         own, floats = time_in_turn(bench, artifact, parent, stored) if timed else (Timings(), Timings())
-        measurements, parents = (_measurements(bench, *each) for each in ((artifact, own), (parent, floats)))
+        measurements = _measurements(bench, artifact, own)
+        parents = _measurements(bench.for_file(parent), parent, floats) if parent is not None else {}
         score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.output_evidence)
         facts = ValidationFacts(
             target=target.name,
@@ -83,6 +91,7 @@ def validate_artifact(
             parent=parents,
             ratios=_ratios(measurements, parents, own, floats, seed, bench),
             parity=parity,
+            sanity=sanity,
             device=bench.device.facts(measuring.threads, bench.options),
         )
     np.save(out / "outputs.npy", outputs, allow_pickle=False)
@@ -90,7 +99,7 @@ def validate_artifact(
     return ValidationRun.seal(out, facts)
 
 
-def _finite(outputs: Array | None) -> Array:
+def finite(outputs: Array | None) -> Array:
     """Pass outputs on, once they are numbers: a metric would count the argmax of NaN as an answer."""
     if outputs is None:
         raise ExportError("the device brought back no outputs", to_do="report this to the author of the device integration")
@@ -101,6 +110,16 @@ def _finite(outputs: Array | None) -> Array:
             to_do="float16 overflows above 65504: try another recipe; if float32 does it too, the export is broken",
         )
     return outputs
+
+
+def _examine(
+    artifact: Artifact, dataset: Dataset, split: SplitName, outputs: Array, expected: Array | None, repeat: float | None
+) -> Sanity:
+    """Look for faults that need no float model; inputs are those of as many samples as the look needs."""
+    manifest, task = artifact.facts, dataset.card.task
+    inputs = prepare(np.asarray(dataset.stored(split)[:COMPARED]), manifest.preprocessing, manifest.inputs[0].layout)
+    labels = dataset.labels(split) if task == "classification" else None
+    return examine(outputs, inputs, manifest.outputs[0], task, expected, labels, repeat)
 
 
 def _measurements(bench: Bench, artifact: Artifact, timings: Timings) -> Measurements:

@@ -38,6 +38,29 @@ class Parity(Frozen):
     )
 
 
+class Sanity(Frozen):
+    """What a file answers, held against nothing but its inputs and what is expected of any file."""
+
+    n: int
+    constant: bool = Field(default=False, description="All outputs of all samples are one number.")
+    independent: bool = Field(default=False, description="Every output is the same for all samples.")
+    equals_input: bool = Field(default=False, description="The output is the input.")
+    top_class: int | None = Field(default=None, description="The class named most often; None where there are no classes.")
+    top_share: float | None = Field(default=None, description="Its share of the answers.")
+    expected_share: float | None = Field(
+        default=None, description="Its share of the float model's answers, or without one of the labels."
+    )
+    at_range_ends: float | None = Field(
+        default=None,
+        description="Share of outputs at an end of their integer range, but for ends at 0, 1 and -1; None for float outputs.",
+    )
+    repeat_difference: float | None = Field(
+        default=None,
+        description="Largest difference of an output when a sample is run again after others; None where nobody tried.",
+    )
+    size: float = Field(default=0.0, description="Largest absolute output.")
+
+
 class ValidationFacts(Frozen):
     """One artifact on one device and one split."""
 
@@ -53,6 +76,7 @@ class ValidationFacts(Frozen):
     parent: dict[str, Measurement] = Field(description="The float parent's, taken in turn with the artifact's.")
     ratios: dict[str, Measurement] = Field(description="Artifact over float parent, by the same names.")
     parity: Parity
+    sanity: Sanity
     device: DeviceFacts
 
 

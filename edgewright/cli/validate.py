@@ -11,11 +11,12 @@ from edgewright.errors import ConfigError, GateRefused
 
 if TYPE_CHECKING:
     from edgewright.artifact import Artifact
-    from edgewright.config import Budget, DataSpec, ReleaseConfig, Task
-    from edgewright.gate.verdict import Verdict
-    from edgewright.validation import ValidationFacts
+    from edgewright.config import Budget, ReleaseConfig
+    from edgewright.data.dataset import Dataset
+    from edgewright.standalone import Judgement, Reference
 
 FILE = click.Path(path_type=Path)
+TASKS = ("classification", "regression", "anomaly")
 
 
 @click.command()
@@ -23,104 +24,172 @@ FILE = click.Path(path_type=Path)
 @click.option("--runtime", required=True, help="What executes the file; see: edgewright runtimes.")
 @click.option("--data", help="Samples and labels: any form of data.source. All of it is used, or its own test split.")
 @click.option("--config", "config", type=FILE, help="A release.yaml: its task, data section, seed, measuring and gate apply.")
-@click.option("--reference", type=FILE, help="The float file, run by the same runtime: parity and accuracy against it.")
+@click.option(
+    "--preprocessing",
+    multiple=True,
+    metavar="KEY=VALUE|FILE",
+    help="How samples are prepared, such as scale=0.00392 or mean=0.5,0.4,0.3, or a YAML file; see data.preprocessing.",
+)
+@click.option("--task", type=click.Choice(TASKS), help="Left out, the config's or the artifact's, or classification.")
+@click.option(
+    "--reference", type=FILE, help="The float file, of any format, or outputs kept in a .npz: parity and accuracy against it."
+)
 @click.option("--budget", multiple=True, metavar="KEY=VALUE|FILE", help="A limit such as latency_p95_ms=5, or a YAML file.")
 @click.option("--device", default="local", show_default=True, help="Where it runs.")
 @click.option("--device-option", multiple=True, metavar="KEY=VALUE", help="An option of the device, such as host=raspberrypi.")
 @click.option("--metric", help="top1, macro_f1, auc, mae or module:function; left out, the task's own.")
+@click.option("--save-outputs", type=FILE, metavar="FILE", help="Keep the outputs of every sample in a .npz.")
 def validate(
     file: Path,
     runtime: str,
     data: str | None,
     config: Path | None,
+    preprocessing: tuple[str, ...],
+    task: str | None,
     reference: Path | None,
     budget: tuple[str, ...],
     device: str,
     device_option: tuple[str, ...],
     metric: str | None,
+    save_outputs: Path | None,
 ) -> None:
     """Validate an exported file against a budget.
 
     Nothing is trained: the file runs on the device, over the data.
 
-    FILE is the folder of an artifact, its main file, or a bare .onnx or .tflite with --config to say how samples are prepared.
+    FILE is the folder of an artifact, its main file, or a file that anything else made: .onnx, .tflite, .pte, .xml, .mlpackage.
+    Samples of floats are given to such a file as they are, unless --preprocessing or --config says how they are prepared.
     Ends with 0 when all is kept, 1 when a limit is broken or cannot be decided, 2 when it cannot be run.
     """
     from edgewright.config import GateConfig, Measuring, Target
     from edgewright.config.load import load_config
-    from edgewright.data.load import load_dataset
+    from edgewright.foreign import UNKNOWN, describe
     from edgewright.metrics import default_metric
-    from edgewright.standalone import Question, describe, find_artifact, judge_file
+    from edgewright.saved_outputs import save_outputs as save
+    from edgewright.standalone import Question, find_artifact, judge_file
 
     release = load_config(config) if config else None
-    artifact = find_artifact(file)
-    spec, task = _data(data, release, artifact)
     name, options = runtime.rpartition(":")[2], _device_options(device_option)
     target = Target(name=name, runtime=runtime, device=device, device_options=options, budget=_budget(budget))
     with tempfile.TemporaryDirectory(prefix="edgewright-validate-") as scratch:
         folder = Path(scratch)
-        dataset = load_dataset(spec, task, release.seed if release else 0, folder / "data")
-        given = [artifact, find_artifact(reference) if reference else None]
-        for index, path in enumerate((file, reference)):
-            if path is not None and given[index] is None:
-                (folder / str(index)).mkdir()
-                given[index] = describe(path, runtime, dataset, folder / str(index))
+        artifact = find_artifact(file)
+        dataset = _dataset(file, runtime, data, release, artifact, preprocessing, task, folder / "data")
+        if artifact is None:
+            (folder / "file").mkdir()
+            artifact = describe(file, runtime, dataset, folder / "file")
         question = Question(
             dataset=dataset,
             target=target,
-            metric=metric or (release.metric_name if release else default_metric(task)),
+            metric=metric or (release.metric_name if release else default_metric(dataset.card.task)),
             measuring=release.measuring if release else Measuring(),
             gate=release.gate if release else GateConfig(),
             seed=release.seed if release else 0,
         )
-        assert given[0] is not None  # noqa: S101 - described above
-        facts, verdict = judge_file(given[0], given[1], question)
-    _show(facts, verdict, with_reference=reference is not None)
-    if verdict.findings and verdict.outcome != "pass":
-        raise GateRefused(f"{file.name}: {verdict.outcome}\n  " + "\n  ".join(verdict.reasons))
+        against = _reference(reference, runtime, dataset, folder / "reference") if reference else None
+        judgement = judge_file(artifact, against, question)
+        if save_outputs is not None:
+            save(save_outputs, judgement.outputs, dataset, artifact, runtime)
+    if release is None and not preprocessing and artifact.facts.parent == UNKNOWN:
+        click.echo(f"samples are given as they are ({dataset.card.sample_dtype}); --preprocessing says otherwise")
+    _show(artifact, judgement, with_reference=reference is not None)
+    if judgement.verdict.outcome != "pass":
+        raise GateRefused(f"{file.name}: {judgement.verdict.outcome}\n  " + "\n  ".join(judgement.verdict.reasons))
 
 
-def _data(data: str | None, release: "ReleaseConfig | None", artifact: "Artifact | None") -> "tuple[DataSpec, Task]":
-    """Where samples come from and how they are prepared: from the config, or else from the artifact's manifest."""
+def _dataset(
+    file: Path,
+    runtime: str,
+    data: str | None,
+    release: "ReleaseConfig | None",
+    artifact: "Artifact | None",
+    preprocessing: tuple[str, ...],
+    task: str | None,
+    out: Path,
+) -> "Dataset":
+    """Load the test samples: from the config, or from ``data`` as the config, the artifact or the command line has them."""
     from edgewright.config import DataSpec
-    from edgewright.standalone import all_of_it
+    from edgewright.data.load import load_dataset, load_test
+    from edgewright.foreign import classes_of, must_be_prepared
 
     if release is None and data is None:
         raise ConfigError("there is no data", to_do="give --data SOURCE, or --config release.yaml to take its test split")
+    manifest = artifact.facts if artifact is not None else None
+    spec = DataSpec()
     if release is not None:
-        spec = release.data if data is None else all_of_it(release.data.model_copy(update={"source": data}))
-        return spec, release.task
-    if artifact is None:
-        raise ConfigError(
-            "nothing says how samples are prepared for this file",
-            to_do="give --config release.yaml (its data.preprocessing counts), or keep the artifact's bundle.json beside it",
-        )
-    manifest = artifact.facts
-    spec = DataSpec(source=data or "", labels=manifest.labels or None, preprocessing=manifest.preprocessing)
-    return all_of_it(spec), manifest.task
+        spec = release.data
+    elif manifest is not None:
+        spec = DataSpec(labels=manifest.labels or None, preprocessing=manifest.preprocessing)
+    if preprocessing:
+        spec = spec.model_copy(update={"preprocessing": _prepared(preprocessing, spec)})
+    asked: Any = task or (release.task if release else manifest.task if manifest else TASKS[0])
+    if data is None and release is not None:
+        return load_dataset(spec, asked, release.seed, out)
+    classes = classes_of(file, runtime) if manifest is None else None
+    dataset = load_test(spec.model_copy(update={"source": data}), asked, out, classes)
+    if release is None and manifest is None and not preprocessing:
+        must_be_prepared(dataset.card.sample_dtype)
+    return dataset
+
+
+def _reference(reference: Path, runtime: str, dataset: "Dataset", out: Path) -> "Reference":
+    """Open what the file is held against: an artifact, a bare file for its own runtime, or outputs."""
+    from edgewright.foreign import describe
+    from edgewright.formats import runtime_of_file
+    from edgewright.saved_outputs import holds_outputs, read_outputs
+    from edgewright.standalone import find_artifact
+
+    found = find_artifact(reference)
+    if found is not None:
+        return found
+    if holds_outputs(reference):
+        return read_outputs(reference, dataset)
+    out.mkdir()
+    return describe(reference, runtime_of_file(reference, runtime), dataset, out)
 
 
 def _budget(texts: tuple[str, ...]) -> "Budget":
+    from edgewright.config import Budget
+
+    budget: Budget = _checked(Budget, texts, "--budget", "latency_p95_ms: 5", {})
+    return budget
+
+
+def _prepared(texts: tuple[str, ...], spec: Any) -> Any:
+    from edgewright.config.data import Preprocessing
+
+    return _checked(
+        Preprocessing, texts, "--preprocessing", "scale: 0.00392", spec.preprocessing.model_dump(exclude_unset=True)
+    )
+
+
+def _checked(kind: Any, texts: tuple[str, ...], option: str, example: str, base: dict[str, Any]) -> Any:
+    """Return one section of the configuration from KEY=VALUE pairs and YAML files; a list's parts are separated by commas.
+
+    Raises:
+        ConfigError: a key or value that the section does not have.
+    """
     from pydantic import ValidationError
 
-    from edgewright.config import Budget
     from edgewright.config.explain import explain
     from edgewright.config.yaml import read_yaml
 
-    limits: dict[str, Any] = {}
+    given = dict(base)
     for text in texts:
         key, equals, value = text.partition("=")
         if equals:
-            limits[key.strip()] = value.strip()
+            several = kind.model_fields[key.strip()].annotation if key.strip() in kind.model_fields else None
+            is_list = getattr(several, "__origin__", None) is tuple
+            given[key.strip()] = [part.strip() for part in value.split(",")] if is_list else value.strip()
             continue
         read = read_yaml(Path(text)).data
         if not isinstance(read, dict):
-            raise ConfigError("a budget is a mapping of limits to numbers", where=text, to_do="such as: latency_p95_ms: 5")
-        limits |= read
+            raise ConfigError(f"{option} takes a mapping of keys to values", where=text, to_do=f"such as: {example}")
+        given |= read
     try:
-        return Budget.model_validate(limits)
+        return kind.model_validate(given)
     except ValidationError as error:
-        raise ConfigError(explain(error, "--budget", root=Budget)) from None
+        raise ConfigError(explain(error, option, root=kind)) from None
 
 
 def _device_options(texts: tuple[str, ...]) -> dict[str, str]:
@@ -130,9 +199,12 @@ def _device_options(texts: tuple[str, ...]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in texts)
 
 
-def _show(facts: "ValidationFacts", verdict: "Verdict", *, with_reference: bool) -> None:
+def _show(artifact: "Artifact", judgement: "Judgement", *, with_reference: bool) -> None:
     from edgewright.report.text import interval, quantity
 
+    facts, verdict = judgement.facts, judgement.verdict
+    if len(artifact.facts.outputs) > 1:
+        click.echo(f"of {len(artifact.facts.outputs)} outputs the first is judged: {artifact.facts.outputs[0].name}")
     for name, one in facts.measurements.items():
         click.echo(f"{name:20} {quantity(one.value, one.unit):>12}  {interval(one):24}  n={one.n}, {one.evidence}")
     if with_reference and facts.parity.agreement is not None:
@@ -141,5 +213,5 @@ def _show(facts: "ValidationFacts", verdict: "Verdict", *, with_reference: bool)
     for finding in verdict.findings:
         mark, colour = marks[finding.outcome]
         click.echo(f"{click.style(mark, fg=colour)} {finding.rule}: {finding.reason}")
-    if not verdict.findings:
-        click.echo("nothing was judged: no --budget and no --reference")
+    if {finding.rule for finding in verdict.findings} == {"sanity"}:
+        click.echo("no --budget and no --reference: only whether the outputs are sound was judged")

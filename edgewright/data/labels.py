@@ -42,6 +42,12 @@ def encode(parts: Parts, known: tuple[str, ...] | None, task: Task) -> tuple[tup
     return () if task == "anomaly" else order, encoded
 
 
+def are_indexes(y: Array) -> bool:
+    """Whether all labels are whole numbers from 0, as text or as numbers."""
+    texts = np.unique(y.astype(np.int64) if y.dtype.kind == "f" and not (y % 1).any() else y).astype(str)
+    return all(_integer(text) and int(text) >= 0 for text in texts)
+
+
 def _values(parts: Parts, known: tuple[str, ...] | None) -> dict[SplitName, Array]:
     if known is not None:
         raise DataError("labels are given and the task is regression", where="data.labels", to_do="leave them out")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.config.data import SPLITS, DataSpec, Preprocessing, SplitName, Task
+from edgewright.config.data import SPLITS, DataSpec, Preprocessing, SplitName, Splits, Task
 from edgewright.data.dataset import DataCard, Dataset
-from edgewright.data.labels import encode
+from edgewright.data.labels import are_indexes, encode
 from edgewright.data.samples import Parts, Samples
 from edgewright.data.sources import read
 from edgewright.data.split import check_classes, draw, shares_of
@@ -59,6 +59,48 @@ def load_dataset(spec: DataSpec, task: Task, seed: int, out: Path) -> Dataset:
         _write(out / f"{split}_x.npy", parts[part].x, rows)
         np.save(out / f"{split}_y.npy", y[split])
         np.save(out / f"{split}_origin.npy", origin[split])
+    return Dataset.seal(out, card)
+
+
+def load_test(spec: DataSpec, task: Task, out: Path, classes: int | None = None) -> Dataset:
+    """Read one source whole as test data, in its order, or the test split it brings: nothing is drawn, so a few samples do.
+
+    Args:
+        spec: its splits are not looked at.
+        task: what labels are.
+        out: empty folder.
+        classes: how many classes the file to be judged has, where that is known: integer labels are indexes into them, so
+            that a class without a sample moves none of the others.
+
+    Raises:
+        DataError: the data cannot be read or trusted, or names other classes than there are.
+        StoreError: ``out`` holds something already.
+    """
+    _must_be_empty(out)
+    parts = read(spec.source, spec, task)
+    samples = parts.get("test", next(iter(parts.values())))
+    if len(parts) > 1 and "test" not in parts:
+        raise DataError(
+            f"{_name(spec.source)} holds {', '.join(parts)}, and no test split", to_do="store x and y, or x_test and y_test"
+        )
+    known = spec.labels or samples.labels or None
+    if known is None and classes and task == "classification" and are_indexes(samples.y):
+        known = tuple(str(index) for index in range(classes))
+    labels, encoded = encode({"test": samples}, known, task)
+    card = DataCard(
+        source=_name(spec.source),
+        task=task,
+        labels=labels,
+        sample_shape=samples.x.shape[1:],
+        sample_dtype=_stored_dtype(samples.x).name,
+        features=samples.features,
+        preprocessing=_with_layout(spec.preprocessing, samples.x.shape[1:]),
+        counts={"test": len(samples.x)},
+        source_digest=source_digest(spec.model_copy(update={"splits": Splits()})),
+    )
+    _write(out / "test_x.npy", samples.x, np.arange(len(samples.x)))
+    np.save(out / "test_y.npy", encoded["test"])
+    np.save(out / "test_origin.npy", samples.origin)
     return Dataset.seal(out, card)
 
 

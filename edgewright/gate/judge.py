@@ -14,7 +14,7 @@ from edgewright.stats.multiplicity import holm, spend
 from edgewright.stats.paired import PairedDifference
 from edgewright.validation import Parity
 
-CARRIED = ("size", "latency", "memory", "worth_it")
+CARRIED = ("size", "latency", "memory", "sanity", "worth_it")
 """Rules that screening has answered: they do not depend on labels, and a second look at them would be a second chance."""
 
 

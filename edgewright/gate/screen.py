@@ -6,6 +6,7 @@ from edgewright.config.target import Budget, Target
 from edgewright.gate.accuracy import screen_accuracy
 from edgewright.gate.limits import latency_findings, memory_findings, size_findings
 from edgewright.gate.parity import parity_findings
+from edgewright.gate.sanity import sanity_findings
 from edgewright.gate.verdict import Finding, Verdict
 from edgewright.gate.worth_it import worth_it
 from edgewright.measure import Measurement
@@ -32,6 +33,7 @@ def screen(
             *latency_findings(target.budget, facts),
             *memory_findings(target.budget, facts),
             *parity_findings(facts.parity, config.parity),
+            *sanity_findings(facts.sanity, config.parity),
             worth_it(target, facts, parent_is_self),
         )
     )

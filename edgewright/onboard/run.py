@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _TIMED_SAMPLES = 32
 #: prepared inputs held at a time while outputs are taken: what fits a cache is prepared several times as fast
 _CHUNK_BYTES = 2**20
+#: samples that are run a second time
+_REPEATED = 16
 
 
 def run_plan(
@@ -45,12 +47,14 @@ def run_plan(
     session = load()
     latencies = _time(session, samples, plan) if samples is not None else []
     peak = _status("VmHWM") if idle is not None else None
+    outputs = _outputs(session, stored, manifest) if plan.outputs else None
     facts = {
         "latencies_ms": latencies,
         "peak_memory_bytes": max(peak - idle, 0) if peak is not None and idle is not None else None,
         "arena_bytes": session.arena_bytes() if plan.invocations else None,
+        "repeat_difference": _repeat_difference(session, stored, manifest, outputs) if outputs is not None else None,
     }
-    return facts, _outputs(session, stored, manifest) if plan.outputs else None
+    return facts, outputs
 
 
 def _timed_samples(stored: Array, manifest: ArtifactManifest) -> list[Array]:
@@ -91,11 +95,28 @@ def _outputs(session: Session, stored: Array, manifest: ArtifactManifest) -> Arr
     return np.concatenate([_chunk(session, stored[at : at + chunk], manifest) for at in range(0, len(stored), chunk)])
 
 
+def _repeat_difference(session: Session, stored: Array, manifest: ArtifactManifest, outputs: Array) -> float | None:
+    """Run the first samples again, backwards: an answer that is another now depends on what was run before it."""
+    again = _chunk(session, stored[:_REPEATED][::-1], manifest)[::-1]
+    with np.errstate(invalid="ignore"):  # NaN and infinity are found where outputs are judged
+        difference = np.abs(again - outputs[: len(again)])
+    finite = difference[np.isfinite(difference)]
+    return float(finite.max()) if finite.size else None
+
+
 def _chunk(session: Session, stored: Array, manifest: ArtifactManifest) -> Array:
     prepared = _prepared(stored, manifest)
     ready = np.ascontiguousarray(quantize_input(prepared, manifest.inputs[0]))
-    raw = np.concatenate([session.run(ready[at : at + 1]) for at in range(len(ready))])
+    raw = np.concatenate([_as_the_first(session, ready[at : at + 1]) for at in range(len(ready))])
     return as_answers(raw, prepared, manifest)
+
+
+def _as_the_first(session: Session, sample: Array) -> Array:
+    """Run a sample without what earlier ones left behind, where the session can forget."""
+    reset = getattr(session, "reset", None)
+    if reset is not None:
+        reset()
+    return session.run(sample)
 
 
 def as_answers(raw: Array, prepared: Array, manifest: ArtifactManifest) -> Array:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a text file whole or not at all."""
+"""Write a file whole or not at all."""
 
 import os
 import tempfile
@@ -9,7 +9,16 @@ from edgewright.errors import StoreError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text beside ``path`` and move it into place, so that a reader never sees half a file.
+    """Write UTF-8 text; see `write_bytes`.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside ``path`` and move it into place, so that a reader never sees half a file.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -19,8 +28,8 @@ def write_text(path: Path, text: str) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         staged = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
             staged.chmod(0o644)
             staged.replace(path)
         finally:

@@ -118,7 +118,7 @@ def test_validate_without_a_budget_only_measures(files: Path, config: Path) -> N
     result = validate(files, config, "float.npz")
     assert result.exit_code == 0, result.output
     assert "top1" in result.output
-    assert "nothing was judged" in result.output
+    assert "no --budget and no --reference" in result.output
 
 
 def test_validate_takes_all_samples_of_other_data(files: Path, config: Path, tmp_path: Path) -> None:
@@ -147,9 +147,12 @@ def test_validate_says_what_is_wrong_with_the_request(files: Path, config: Path,
 
 
 def test_validate_wants_to_know_how_samples_are_prepared(files: Path) -> None:
-    result = edgewright("validate", files / "float.npz", "--runtime", "null", "--data", "digits")
-    assert result.exit_code == 2
-    assert "nothing says how samples are prepared" in result.output
+    """Samples of floats may be prepared already: they are given as they are, and the command says so."""
+    asked = ("validate", files / "float.npz", "--runtime", "null", "--device", "null", "--data", "digits")
+    result = edgewright(*asked)
+    assert result.exit_code == 0, result.output
+    assert "samples are given as they are (float32)" in result.output
+    assert "given as they are" not in edgewright(*asked, "--preprocessing", "scale=0.0625").output
 
 
 def test_validate_takes_an_artifact_by_its_manifest(files: Path, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 from torch.nn import functional
 
 from edgewright.artifact import Artifact, ArtifactManifest
+from edgewright.cli import main
 from edgewright.config.data import Preprocessing
 from edgewright.config.file_passes import Float16, Palettize, WeightOnlyW8
 from edgewright.errors import ExportError, StoreError
@@ -229,3 +231,19 @@ def test_the_interpreter_exposes_a_miscompiled_program(tmp_path: Path) -> None:
         gains[file.stem] = found.gain
     assert gains["wrong"] == pytest.approx(3, abs=0.05)
     assert gains["right"] == pytest.approx(1, abs=0.05)
+
+
+def test_a_package_that_coremltools_wrote_is_held_against_torchs_outputs(inputs: Array, tmp_path: Path) -> None:
+    """As its tutorial has it: traced, with a name of its own for the input, float16 within."""
+    tools = toolkit()
+    traced = torch.jit.trace(Varied().eval(), torch.from_numpy(inputs[:1]))
+    given = tools.TensorType(name="picture", shape=(1, *inputs.shape[1:]))
+    tools.convert(traced, inputs=[given], minimum_deployment_target=tools.target.iOS17).save(str(tmp_path / "m.mlpackage"))
+    outputs = of_torch(Varied(), inputs)
+    np.savez(tmp_path / "data.npz", x=inputs, y=outputs.argmax(axis=1))
+    np.savez(tmp_path / "torch.npz", outputs=outputs)
+    asked = ["validate", "m.mlpackage", "--runtime", "coreml", "--data", "data.npz", "--reference", "torch.npz"]
+    files = [str(tmp_path / one) if "." in one else one for one in asked]
+    result = CliRunner().invoke(main, [*files, "--device", "null"])
+    assert "✓ parity" in result.output, result.output
+    assert "✓ sanity" in result.output

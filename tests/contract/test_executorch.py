@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
+from edgewright.cli import main
 from edgewright.config import ReleaseConfig
 from edgewright.config.file_passes import PtqW8A8
 from edgewright.config.model import ModelSpec, Training
@@ -170,3 +172,23 @@ def test_threads_are_as_asked_while_a_file_is_open(float_file: Path) -> None:
             EXECUTORCH.load(float_file, 3)
         del session
         gc.collect()
+
+
+def test_a_file_that_others_lowered_is_held_against_torchs_outputs(
+    network: nn.Module, inputs: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    """Lowered without a delegate, as a first try is; the reference is what torch answers, kept with numpy alone."""
+    from executorch.exir import to_edge_transform_and_lower
+
+    lowered = to_edge_transform_and_lower(torch.export.export(network, (torch.from_numpy(inputs[:1]),)))
+    (tmp_path / "model.pte").write_bytes(lowered.to_executorch().buffer)
+    with torch.no_grad():
+        outputs = network(torch.from_numpy(inputs)).numpy()
+    np.savez(tmp_path / "data.npz", x=inputs, y=outputs.argmax(axis=1))
+    np.savez(tmp_path / "torch.npz", outputs=outputs)
+    asked = ["validate", "model.pte", "--runtime", "executorch", "--data", "data.npz", "--reference", "torch.npz"]
+    files = [str(tmp_path / one) if "." in one else one for one in asked]
+    result = CliRunner().invoke(main, [*files, "--device", "null"])
+    assert "✓ parity" in result.output, result.output
+    assert "✓ sanity" in result.output
+    assert "100.00 %" in result.output

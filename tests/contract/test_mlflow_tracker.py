@@ -19,7 +19,7 @@ from edgewright.gate.verdict import Finding
 from edgewright.integrations.services.mlflow import MlflowTracker
 from edgewright.measure import DeviceFacts, Measurement
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
-from edgewright.validation import Parity, ValidationFacts
+from edgewright.validation import Parity, Sanity, ValidationFacts
 
 
 def measured(value: float, unit: str) -> Measurement:
@@ -73,6 +73,7 @@ def make_facts(artifact: Artifact, target: str = "phone") -> ReleaseFacts:
             constant_outputs=(),
             not_finite=0,
         ),
+        sanity=Sanity(n=100),
         device=device,
     )
     rungs = (

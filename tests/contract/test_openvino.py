@@ -19,11 +19,11 @@ from edgewright.config.recipe import Rung
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ExportError, StoreError
 from edgewright.export import apply_pass, export_model
+from edgewright.foreign import describe
 from edgewright.integrations.frameworks.keras import Keras
 from edgewright.integrations.frameworks.keras.engine import keras
 from edgewright.integrations.runtimes.openvino import OpenVINO, graph, session
 from edgewright.integrations.runtimes.openvino.session import read
-from edgewright.standalone import describe
 from edgewright.testing import RuntimeContract
 
 HINT = "INFERENCE_PRECISION_HINT"

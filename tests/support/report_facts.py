@@ -14,7 +14,7 @@ from edgewright.data.dataset import DataCard
 from edgewright.gate.verdict import Finding, Outcome
 from edgewright.measure import DeviceFacts, Evidence, Measurement
 from edgewright.report.facts import CheckResult, ConfusionChange, ReleaseFacts, RungFacts, TargetFacts
-from edgewright.validation import Parity, ValidationFacts
+from edgewright.validation import Parity, Sanity, ValidationFacts
 
 LABELS = tuple(str(digit) for digit in range(10))
 PREPROCESSING = Preprocessing(scale=0.0625, layout="HW")
@@ -150,6 +150,7 @@ def run(target: str, recipe: str, split: Any, measurements: Any, parent: Any, ra
         parent=parent,
         ratios=ratios,
         parity=compared,
+        sanity=Sanity(n=compared.n),
         device=device(target),
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgewright.config import Budget, GateConfig, Target
 from edgewright.gate.screen import screen
 from edgewright.measure import DeviceFacts, Measurement
-from edgewright.validation import Parity, ValidationFacts
+from edgewright.validation import Parity, Sanity, ValidationFacts
 
 DEVICE = DeviceFacts(name="board", kind="local", machine="some cpu", cores=4, os="Linux", threads=1)
 PARITY = Parity(
@@ -46,6 +46,7 @@ def facts(parity=PARITY, parent=None, ratios=None, **measurements):
         parent={"size_bytes": taken(100_000)} if parent is None else parent,
         ratios=ratios or {},
         parity=parity,
+        sanity=Sanity(n=200),
         device=DEVICE,
     )
 
@@ -65,7 +66,7 @@ def test_a_good_artifact_passes_and_every_rule_says_so():
     seen = facts(latency_p95_ms=latency(3.0, 4.0, 4.5), peak_memory_bytes=taken(9_000))
     verdict = screen(everything, seen, 0.01, GateConfig())
     assert verdict.outcome == "pass"
-    assert [one.rule for one in verdict.findings] == ["accuracy", "size", "latency", "memory", "parity", "worth_it"]
+    assert [one.rule for one in verdict.findings] == ["accuracy", "size", "latency", "memory", "parity", "sanity", "worth_it"]
     assert verdict.reasons == ()
 
 

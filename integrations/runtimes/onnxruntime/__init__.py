@@ -50,6 +50,15 @@ class OnnxRuntime(Runtime):
         """
         (keras_export if keras_export.is_keras(model) else quantized).export_quantized(model, example, out)
 
+    @classmethod
+    def files(cls, file: Path) -> tuple[Path, ...]:
+        """Return the file and those beside it that hold its weights.
+
+        Raises:
+            ExportError: the file is not readable, or such a file is not there.
+        """
+        return file, *onnx_file.companions(file)
+
     def inspect(self, file: Path) -> Signature:
         """Read names, shapes, dtypes and layout, and the quantization step behind float outputs.
 

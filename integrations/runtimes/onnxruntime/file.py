@@ -52,23 +52,50 @@ def inspect(file: Path) -> Signature:
     """Read what an ONNX file declares.
 
     Raises:
-        ExportError: it is cut short, another format, or keeps its weights in other files.
+        ExportError: it is cut short, another format, or a file with its weights is not beside it.
     """
-    import onnx
-
-    with refusals("not a readable ONNX file", file, "export it again"):
-        model = onnx.load(str(file), load_external_data=False)
-        onnx.checker.check_model(model)
-    graph = model.graph
-    if any(weight.data_location == onnx.TensorProto.EXTERNAL for weight in graph.initializer):
-        raise ExportError(
-            "the ONNX file keeps weights outside itself", where=str(file), to_do="export it with external_data=False"
-        )
+    graph = _read(file)[0].graph
     weights = {weight.name for weight in graph.initializer}
     return Signature(
         inputs=tuple(_input(value, file) for value in graph.input if value.name not in weights),
         outputs=tuple(_output(value, graph, file) for value in graph.output),
     )
+
+
+def companions(file: Path) -> tuple[Path, ...]:
+    """Return the files beside an ONNX file that hold its weights: torch.onnx.export writes them so unless told otherwise.
+
+    Raises:
+        ExportError: the file is not readable, or a file with its weights is not beside it.
+    """
+    return _read(file)[1]
+
+
+def _read(file: Path) -> tuple[Any, tuple[Path, ...]]:
+    """Return the model, and the files beside it that hold its weights."""
+    import onnx
+
+    with refusals("not a readable ONNX file", file, "export it again"):
+        model = onnx.load(str(file), load_external_data=False)
+        beside = _weights_beside(model, file)
+        onnx.checker.check_model(str(file.absolute()))  # by its path: weights are looked for beside it
+        return model, beside
+
+
+def _weights_beside(model: Any, file: Path) -> tuple[Path, ...]:
+    """A name that leads out of the folder would have a stranger's file read any other."""
+    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
+
+    names = {ExternalDataInfo(tensor).location for tensor in _get_all_tensors(model) if uses_external_data(tensor)}
+    for name in sorted(names):
+        beside = file.with_name(name) if name and Path(name).name == name else None
+        if beside is None or not beside.is_file() or beside.is_symlink():
+            raise ExportError(
+                f"the ONNX file keeps weights in {name!r}, which is no file beside it",
+                where=str(file),
+                to_do="put it there, or export with external_data=False",
+            )
+    return tuple(file.with_name(name) for name in sorted(names))
 
 
 def _values(model: Any) -> list[Any]:

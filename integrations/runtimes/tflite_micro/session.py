@@ -31,6 +31,10 @@ class MicroSession:
         output: Array = self._interpreter.get_output(0).copy()
         return output
 
+    def reset(self) -> None:
+        """Forget what earlier samples left in the file's state."""
+        self._interpreter.reset()
+
     def arena_bytes(self) -> int:
         """Bytes of the smallest arena that the interpreter accepts for the file."""
         return smallest_arena(self._file, self._arena)
