@@ -91,7 +91,7 @@ def than_best_peer(row: Row, rows: Iterable[Row]) -> float | None:
 
 
 def _verdict(reached: int, seeds: int) -> str:
-    return f"{'met' if reached == seeds else 'missed'}, in {reached} of {seeds} seeds"
+    return f"{'met' if reached == seeds else '**missed**'}: {reached} of {seeds} seeds"
 
 
 def _name(rows: Sequence[Row]) -> str:
