@@ -23,6 +23,8 @@ from edgewright.progress import stage
 from edgewright.runtime import Runtime
 
 Array = NDArray[Any]
+BUSY = 1.0
+"""Load average a core above which something else was waiting for the processors that the timed process had."""
 #: stored samples that are carried to a timing probe
 _TIMING_SAMPLES = 32
 
@@ -95,12 +97,22 @@ class Timings:
     """What the processes of one file saw."""
 
     latencies_ms: list[float] = field(default_factory=list)
+    cold_starts_ms: list[float] = field(default_factory=list)
+    loads_per_core: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
     arenas: list[int] = field(default_factory=list)
+
+    @property
+    def busy(self) -> str:
+        """Words for times that were taken while the device had more to do than its processors could; else none."""
+        load = max(self.loads_per_core, default=0.0)
+        return f"; the device was busy: load average {load:.1f} a core" if load > BUSY else ""
 
     def add(self, facts: ProbeFacts) -> None:
         """Add what one process saw."""
         self.latencies_ms.extend(facts.latencies_ms)
+        self.cold_starts_ms.extend(value for value in [facts.cold_start_ms] if value is not None)
+        self.loads_per_core.extend(value for value in [facts.load_per_core] if value is not None)
         self.peaks.extend(value for value in [facts.peak_memory_bytes] if value is not None)
         self.arenas.extend(value for value in [facts.arena_bytes] if value is not None)
 

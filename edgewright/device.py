@@ -30,6 +30,10 @@ class ProbeFacts(Frozen):
     """What one fresh process saw."""
 
     latencies_ms: tuple[float, ...] = ()
+    cold_start_ms: float | None = Field(default=None, description="Opening the file and its first inference; None: not timed.")
+    load_per_core: float | None = Field(
+        default=None, description="Load average over cores before it was timed, where it is told."
+    )
     peak_memory_bytes: int | None = Field(
         default=None,
         description="Peak resident memory above the process's own just before it opened the file; None where unknown.",

@@ -127,7 +127,21 @@ def _measurements(bench: Bench, artifact: Artifact, timings: Timings) -> Measure
     package = artifact.facts.package
     taken = {"size_bytes": size, **(package.estimates if package else {})}
     if timings.latencies_ms:
-        taken |= latency_measurements(timings.latencies_ms, bench.latency_evidence)
+        taken |= {
+            name: one.model_copy(update={"method": one.method + timings.busy})
+            for name, one in latency_measurements(timings.latencies_ms, bench.latency_evidence).items()
+        }
+    if timings.cold_starts_ms:
+        taken["cold_start_ms"] = Measurement(
+            value=float(np.median(timings.cold_starts_ms)),
+            unit="ms",
+            n=len(timings.cold_starts_ms),
+            low=min(timings.cold_starts_ms),
+            high=max(timings.cold_starts_ms),
+            evidence=bench.latency_evidence,
+            method=f"opening the file and its first inference, median of {len(timings.cold_starts_ms)} processes"
+            + timings.busy,
+        )
     bytes_seen, method = (
         (timings.arenas, "tensor arena") if timings.arenas else (timings.peaks, "peak resident memory above the idle process")
     )

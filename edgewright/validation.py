@@ -69,7 +69,8 @@ class ValidationFacts(Frozen):
     artifact: str = Field(description="Digest of the artifact.")
     split: SplitName
     measurements: dict[str, Measurement] = Field(
-        description="By name: the metric, latency_p50_ms, latency_p95_ms, latency_p99_ms, size_bytes, peak_memory_bytes, "
+        description="By name: the metric, latency_p50_ms, latency_p95_ms, latency_p99_ms, size_bytes, cold_start_ms, "
+        "peak_memory_bytes, "
         "and what a compiler estimates: latency_ms (one inference), npu_cycles, flash_bytes, dram_bytes. "
         "What nobody took is absent."
     )

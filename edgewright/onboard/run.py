@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,12 +45,17 @@ def run_plan(
     """
     samples = _timed_samples(stored, manifest) if plan.invocations else None
     idle = _idle_memory() if own_process and plan.invocations else None
+    busy = _load_per_core() if plan.invocations else None
+    opened = time.perf_counter_ns()
     session = load()
+    cold = _first(session, samples, opened) if samples is not None else None
     latencies = _time(session, samples, plan) if samples is not None else []
     peak = _status("VmHWM") if idle is not None else None
     outputs = _outputs(session, stored, manifest) if plan.outputs else None
     facts = {
         "latencies_ms": latencies,
+        "cold_start_ms": cold,
+        "load_per_core": busy,
         "peak_memory_bytes": max(peak - idle, 0) if peak is not None and idle is not None else None,
         "arena_bytes": session.arena_bytes() if plan.invocations else None,
         "repeat_difference": _repeat_difference(session, stored, manifest, outputs) if outputs is not None else None,
@@ -64,6 +70,17 @@ def _timed_samples(stored: Array, manifest: ArtifactManifest) -> list[Array]:
 
 def _prepared(stored: Array, manifest: ArtifactManifest) -> Array:
     return prepare(np.asarray(stored), manifest.preprocessing, manifest.inputs[0].layout)
+
+
+def _first(session: Session, samples: list[Array], opened: int) -> float:
+    """Milliseconds from before the file was opened until its first inference has ended."""
+    session.run(samples[0])
+    return (time.perf_counter_ns() - opened) / 1e6
+
+
+def _load_per_core() -> float | None:
+    """Load average of the last minute over the number of processors; None where the system does not tell."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
 
 
 def _time(session: Session, samples: list[Array], plan: ProbePlan) -> list[float]:

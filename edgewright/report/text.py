@@ -21,6 +21,7 @@ QUANTITIES = {
 }
 #: What only some runtimes or compilers tell.
 FURTHER = {
+    "cold_start_ms": "Cold start",
     "latency_ms": "Latency, one inference",
     "npu_cycles": "NPU cycles",
     "flash_bytes": "Flash for constants",

@@ -119,6 +119,7 @@ class DeviceContract:
         """An absent number is better than one nobody asked for."""
         facts, _ = self.probe(tmp_path, adding(FLOAT))
         assert facts.latencies_ms == ()
+        assert facts.cold_start_ms is None
         assert facts.peak_memory_bytes is None
 
     def test_two_probes_agree(self, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from edgewright.bench import Timings
 from edgewright.device import ProbeFacts, ProbePlan
 from edgewright.errors import DeviceError
 from edgewright.integrations.devices.local import LocalDevice
@@ -163,6 +164,21 @@ def test_peak_memory_is_the_files_own(folder: Path) -> None:
     facts, _ = probe(folder, "Greedy", invocations=1, outputs=False)
     assert facts.peak_memory_bytes is not None
     assert 63 * 2**20 <= facts.peak_memory_bytes < 72 * 2**20
+
+
+def test_a_timed_process_says_how_long_its_start_took_and_how_busy_the_machine_was(folder: Path) -> None:
+    facts, _ = probe(folder, "Plain", invocations=3, outputs=False)
+    assert facts.cold_start_ms is not None
+    assert facts.cold_start_ms > 0
+    assert facts.load_per_core is not None
+
+
+@pytest.mark.parametrize(("load", "said"), [(0.9, ""), (2.56, "; the device was busy: load average 2.6 a core")])
+def test_times_taken_on_a_busy_machine_say_so(load: float, said: str) -> None:
+    timings = Timings()
+    timings.add(ProbeFacts(latencies_ms=(1.0,), load_per_core=0.1))
+    timings.add(ProbeFacts(latencies_ms=(2.0,), load_per_core=load))
+    assert timings.busy == said
 
 
 def test_the_machine_is_leased_while_a_probe_runs_on_it(folder: Path) -> None:
