@@ -197,8 +197,10 @@ def test_what_keeps_a_device_from_running_is_told_with_what_to_do(server: Server
 
 
 def test_a_runtime_that_is_not_on_the_device_is_told_with_its_pip_line(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match=r"needs onnxruntime, which is not installed on the device[\s\S]*pip install onnx"):
-        probe(tmp_path, options_of(server), runtime="onnxruntime")
+    with pytest.raises(
+        DeviceError, match=r"ai_edge_litert\.interpreter, which is not installed on the device[\s\S]*pip install"
+    ):
+        probe(tmp_path, options_of(server), runtime="litert")
 
 
 @contextmanager
