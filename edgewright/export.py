@@ -24,6 +24,7 @@ from edgewright.config.recipe import PASSES, Rung
 from edgewright.data.calibration import calibration_inputs
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, ExportError, nearest
+from edgewright.exported_model import ExportedModel
 from edgewright.fingerprint import toolchain
 from edgewright.framework import Framework
 from edgewright.ladder import able
@@ -132,7 +133,7 @@ def apply_pass(
                 "file": file.name,
                 "size_bytes": size_of(out),
                 "recipe": rung.name,
-                "inputs": _specs(told["inputs"]),
+                "inputs": _laid_out_as(parent.facts.inputs, _specs(told["inputs"])),
                 "outputs": _specs(told["outputs"]),
                 "quantization": {step.name: options},
                 "toolchain": {**parent.facts.toolchain, **_versions(executing, writing)},
@@ -152,7 +153,10 @@ def write_model(candidate_path: str, runtime: str, options: dict[str, Any], out:
     given = parse_options(executing, options)
     export = writing.export_quantized if candidate.facts.quantized else writing.export
     export(model, example, Path(out), given if writing is executing else writing.Options())
-    return _read_back(executing, Path(out), runs_here=not executing.why_not_here(given))
+    tensors = _read_back(executing, Path(out), runs_here=not executing.why_not_here(given))
+    if isinstance(model, ExportedModel):  # most formats declare no layout, and not everybody's files have the usual one
+        tensors["inputs"][0]["layout"] = model.entry.layout
+    return tensors
 
 
 def write_pass(
@@ -231,3 +235,8 @@ def _versions(*parts: Runtime | Framework) -> dict[str, str]:
 
 def _specs(tensors: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec.model_validate(tensor) for tensor in tensors)
+
+
+def _laid_out_as(before: tuple[TensorSpec, ...], after: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """A pass leaves the order of axes as it is; read from the new file it would be what the format usually has."""
+    return tuple(new.model_copy(update={"layout": old.layout}) for old, new in zip(before, after, strict=True))

@@ -73,6 +73,10 @@ class Framework(ABC):
         """Architectures with options that `ladder: auto` may distill the model into, largest first."""
         return ()
 
+    def files(self, spec: ModelSpec) -> tuple[Path, ...]:
+        """Return the files that a model starts from; with another content it is another model."""
+        return (Path(spec.weights),) if spec.weights else ()
+
     def supports(self, kind: str) -> bool:
         """Whether a pass, by its kind, can be performed."""
         return any(config.model_fields["kind"].default == kind for config in self.passes)

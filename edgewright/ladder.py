@@ -11,6 +11,8 @@ def why_not(rung: Rung, runtime: Runtime, framework: Framework) -> str | None:
     """Say in a sentence why a rung cannot be tried with a framework and a runtime; None when it can."""
     kinds = [kind_of(step) for step in rung.model_passes]
     lacking = [kind for kind in kinds if not framework.supports(kind)]
+    if lacking and not framework.passes:
+        return f"a release from a finished file ({framework.name}) has no live model for {' and '.join(lacking)}"
     if lacking:
         return f"{framework.name} cannot perform {' and '.join(lacking)}; it can: {able(framework)}"
     if "qat_w8a8" in kinds and not runtime.takes_quantized:

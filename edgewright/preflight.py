@@ -89,7 +89,7 @@ def check_exports(config: ReleaseConfig, dataset: Dataset, folder: Path) -> list
             if writer:
                 require_loadable(files[key], target.runtime)
         except ExportError as error:
-            where = f"model.architecture: {config.model.architecture}, for target {target.name} ({target.runtime})"
+            where = f"model: {config.model.title}, for target {target.name} ({target.runtime})"
             raise ExportError(error.what, where=where, to_do=error.to_do) from error
     return sorted({target.runtime for target in config.targets})
 

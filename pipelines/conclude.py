@@ -85,8 +85,8 @@ def champions_of(tracker: Tracker, config: ReleaseConfig, target: Target) -> tup
 
 
 def starting_weights(model: ModelSpec) -> str:
-    """Digest of the weights training starts from, and of the user's own architecture; empty where there are none."""
-    weights = of_path(Path(model.weights)) if model.weights else ""
+    """Digest of the files a model starts from, and of the user's own architecture; empty where there are none."""
+    weights = "".join(of_path(file) for file in create("frameworks", model.framework).files(model))
     return weights + (of_code(model.architecture.partition(":")[0]) if ":" in model.architecture else "")
 
 

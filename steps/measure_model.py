@@ -44,7 +44,7 @@ def measure_model(
             if not np.isfinite(outputs).all():
                 raise ModelError(
                     f"the {candidate.facts.recipe} model answers NaN or infinity on {split} data",
-                    where=f"model.architecture: {candidate.facts.model.architecture}",
+                    where=f"model: {candidate.facts.model.title}",
                     to_do="check its weights, and that data.preprocessing is the one it was trained with",
                 )
             np.save(out / f"{split}_outputs.npy", outputs, allow_pickle=False)

@@ -59,16 +59,17 @@ def _check_model(release: "ReleaseConfig", dataset: "Dataset") -> None:
 
     with stage("Building the model, and what its passes need"):
         sample = check_recipes(release, dataset)
-    _fine(f"model: {release.model.architecture} takes {sample} and answers the labels")
+    _fine(f"model: {release.model.title} takes {sample} and answers the labels")
 
 
 def _check_exports(release: "ReleaseConfig", dataset: "Dataset", folder: Path) -> None:
     from edgewright.preflight import check_exports
     from edgewright.progress import stage
 
-    with stage("Exporting the untrained model"):
+    model = "the file" if release.model.file else "the untrained model"
+    with stage(f"Exporting {model}"):
         runtimes = check_exports(release, dataset, folder)
-    _fine(f"export: {', '.join(runtimes)} took the untrained model")
+    _fine(f"export: {', '.join(runtimes)} took {model}")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -87,7 +87,7 @@ def _file_passes(plugin: type[Any]) -> tuple[str, ...]:
 
 
 def _framework(plugin: type[Any]) -> tuple[str, ...]:
-    return ", ".join(plugin.architectures), _installed(plugin)
+    return ", ".join(plugin.architectures) or "none: takes a finished file", _installed(plugin)
 
 
 def _model_passes(plugin: type[Any]) -> tuple[str, ...]:

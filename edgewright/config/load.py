@@ -43,7 +43,7 @@ def load_config(path: Path) -> ReleaseConfig:
 
 
 def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
-    """Return a copy whose relative paths (sources, weights, suite, output, sqlite store) are taken from ``folder``."""
+    """Return a copy whose relative paths (sources, weights, file, suite, output, sqlite store) are taken from ``folder``."""
     splits, checks = config.data.splits, config.data.checks
     given: dict[str, str] = {
         split: _source(value, folder) for split in SPLITS if isinstance(value := getattr(splits, split), str)
@@ -53,11 +53,11 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
         "splits": splits.model_copy(update=given),
         "checks": checks.model_copy(update={"suite": checks.suite and _path(checks.suite, folder)}),
     }
-    model = {"weights": config.model.weights and _path(config.model.weights, folder)}
+    files = {key: _path(value, folder) for key in ("weights", "file") if (value := getattr(config.model, key))}
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=data),
-            "model": config.model.model_copy(update=model),
+            "model": config.model.model_copy(update=files),
             "tracking": config.tracking.model_copy(update={"uri": _store(config.tracking.uri, folder)}),
             "output": _path(config.output, folder),
         }

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """ModelSpec: which model, from which weights, trained how."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgewright.config.base import Config
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
+FORMATS = {".onnx": "onnx", ".tflite": "tflite"}
+"""Suffix of a file that a release can start from, to the framework that takes it over."""
 
 
 class Schedule(Config):
@@ -60,10 +63,13 @@ class Training(Config):
 
 
 class ModelSpec(Config):
-    """The network, its starting weights and its training."""
+    """The network, its starting weights and its training; or a finished float file."""
 
     framework: str = "pytorch"
-    """Name of an installed framework integration."""
+    """Name of an installed framework integration; of a 'file' it is the file's format."""
+    file: str | None = None
+    """An exported float model (.onnx, .tflite) to start from in place of an architecture: nothing is trained, and only passes
+    on files can be performed."""
     architecture: str = "resnet8"
     """A shipped model ('resnet8', 'resnet20', 'ds_cnn', 'ds_resnet', 'mlp', 'cnn1d') or 'module:function' returning a model."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -74,3 +80,30 @@ class ModelSpec(Config):
     """Your written consent to unpickle 'weights', which can run any code. Without it only plain tensors are read."""
     training: Training | None = Training()
     """null: no training at all, 'weights' are used as they are."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_alone(cls, given: Any) -> Any:
+        """Of a file, its format is the framework, and there is nothing to build or to train."""
+        if not isinstance(given, dict) or given.get("file") is None:
+            return given
+        named = {**given, "framework": _format(str(given["file"])), "architecture": "", "training": None}
+        unused = {name: cls.model_fields[name].get_default(call_default_factory=True) for name in ("options", "weights")}
+        wrong = [key for key, value in given.items() if value != (named | unused)[key]]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} does not go with 'file': a finished file is taken as it is, remove one of the two")
+        return named
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: the architecture, or the file's name."""
+        return Path(self.file).name if self.file else self.architecture
+
+
+def _format(file: str) -> str:
+    suffix = Path(file).suffix
+    if suffix not in FORMATS:
+        raise ValueError(
+            f"a release cannot start from a file of type {suffix or '(none)'!r}; it can from: {', '.join(FORMATS)}"
+        )
+    return FORMATS[suffix]

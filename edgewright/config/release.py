@@ -58,7 +58,7 @@ class ReleaseConfig(Config):
     @field_validator("model")
     @classmethod
     def _weights_or_training(cls, model: ModelSpec) -> ModelSpec:
-        if model.training is None and model.weights is None:
+        if model.training is None and model.weights is None and model.file is None:
             raise ValueError("'training: null' needs 'weights': there is nothing to release otherwise")
         return model
 

@@ -65,12 +65,19 @@ def ranges(model: Model) -> dict[str, float]:
 
 
 def onnx_file(
-    path: Path, model: Model, quantized: dict[str, float] | None = None, shape: tuple[int, ...] = (1, 3, 8, 8)
+    path: Path,
+    model: Model,
+    quantized: dict[str, float] | None = None,
+    shape: tuple[int, ...] = (1, 3, 8, 8),
+    opset: int = 20,
 ) -> None:
     """Flatten and Gemm; quantized: the output goes through QuantizeLinear and DequantizeLinear, and stays float."""
     from onnx import TensorProto, checker, helper, numpy_helper, save
 
-    weight = model.weight.reshape(10, 8, 8, 3).transpose(0, 3, 1, 2).reshape(10, -1)
+    weight = model.weight.reshape(10, 8, 8, 3)
+    if shape[-1] != 3:
+        weight = weight.transpose(0, 3, 1, 2)
+    weight = weight.reshape(10, -1)
     arrays = {"weight": weight, "bias": model.bias}
     nodes = [
         helper.make_node("Flatten", ["input"], ["flat"]),
@@ -90,7 +97,7 @@ def onnx_file(
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 10))],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     checker.check_model(made)
     save(made, str(path))
 

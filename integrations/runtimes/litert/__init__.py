@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edgewright.bundle import copy_whole
 from edgewright.config.base import Config
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
+from edgewright.exported_model import ExportedModel
 from edgewright.integrations.runtimes.litert import file as tflite_file
 from edgewright.integrations.runtimes.litert import keras_export, quantized
 from edgewright.integrations.runtimes.litert.names import shorten
@@ -29,7 +31,7 @@ class LiteRT(Runtime):
     requires: ClassVar[tuple[str, ...]] = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert.interpreter")
     runs_with: ClassVar[tuple[str, ...]] = ("ai_edge_litert.interpreter",)
     onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install ai-edge-litert")
-    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
+    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras", "tflite")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[litert]'"
     channel_multiple: ClassVar[int] = 8  # XNNPACK's kernels make 8 channels at a time
@@ -40,11 +42,14 @@ class LiteRT(Runtime):
         return {PtqW8A8: to_static, PtqW8A16: to_static, DynamicW8: to_dynamic, WeightOnlyW4: to_int4, Float16: to_float16}
 
     def export(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
-        """Write the model as a .tflite file with a batch of one and channels last.
+        """Write the model as a .tflite file with a batch of one and channels last; an exported one as it is.
 
         Raises:
             ExportError: the converter refused the model; the operator is named where it is known.
         """
+        if isinstance(model, ExportedModel):
+            copy_whole(model.file, out)
+            return
         (keras_export if keras_export.is_keras(model) else tflite_file).export(model, example, out)
         shorten(out)
 

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from edgewright.config.base import Config
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
+from edgewright.exported_model import ExportedModel
 from edgewright.integrations.runtimes.onnxruntime import file as onnx_file
 from edgewright.integrations.runtimes.onnxruntime import keras_export, quantized
+from edgewright.integrations.runtimes.onnxruntime.adopt import adopt
 from edgewright.integrations.runtimes.onnxruntime.session import OnnxSession, open_session
 from edgewright.integrations.runtimes.onnxruntime.static import to_static
 from edgewright.integrations.runtimes.onnxruntime.weights import to_dynamic, to_float16, to_int4
@@ -24,7 +26,7 @@ class OnnxRuntime(Runtime):
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxscript", "onnxruntime")
     runs_with: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install onnxruntime")
-    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
+    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras", "onnx")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[onnxruntime]'"
     channel_multiple: ClassVar[int] = 8  # its kernels on x86 and ARM convolve blocks of 8 channels
@@ -35,11 +37,14 @@ class OnnxRuntime(Runtime):
         return {PtqW8A8: to_static, PtqW8A16: to_static, DynamicW8: to_dynamic, WeightOnlyW4: to_int4, Float16: to_float16}
 
     def export(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002
-        """Write the model as an ONNX file with a batch of one, batch normalization folded.
+        """Write the model as an ONNX file with a batch of one, batch normalization folded; an exported one as it is.
 
         Raises:
             ExportError: torch or ONNX refused the model; the operator is named where it is known.
         """
+        if isinstance(model, ExportedModel):
+            adopt(model.file, out)
+            return
         (keras_export if keras_export.is_keras(model) else onnx_file).export(model, example, out)
 
     def export_quantized(self, model: Any, example: Array, out: Path, options: Config) -> None:  # noqa: ARG002

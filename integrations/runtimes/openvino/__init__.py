@@ -28,7 +28,7 @@ class OpenVINO(Runtime):
     requires: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
     runs_with: ClassVar[tuple[str, ...]] = ("openvino",)
     onboard: ClassVar[Onboard] = Onboard((open_session.__module__,), "pip install openvino")
-    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras")
+    frameworks: ClassVar[tuple[str, ...]] = ("pytorch", "keras", "onnx", "tflite")
     takes_quantized: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'edgewright[openvino]'"
     channel_multiple: ClassVar[int] = 8  # its kernels convolve blocks of 8 channels, 16 with AVX-512

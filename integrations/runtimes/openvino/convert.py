@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a live model to IR: PyTorch through torch.export, Keras through TensorFlow's graph; float, or with its quantization."""
+"""From a model to IR: PyTorch through torch.export, Keras through TensorFlow's graph, ONNX and .tflite files as they are."""
 
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from edgewright.errors import ExportError
+from edgewright.exported_model import ExportedModel
 from edgewright.integrations.runtimes.openvino import graph
 from edgewright.integrations.runtimes.openvino.file import write
 from edgewright.integrations.runtimes.openvino.session import read
@@ -21,7 +22,7 @@ def export(model: Any, example: Array, out: Path, precision: str) -> None:
         ExportError: torch or OpenVINO refused the model; the operator is named where it is known.
     """
     with refusals("OpenVINO refused the model", out, "replace the operator, or take a runtime that has it"):
-        write(_keras(model, example) if _is_keras(model) else _torch(model, example), out, precision=precision)
+        write(_converted(model, example), out, precision=precision)
 
 
 def export_quantized(model: Any, example: Array, out: Path, precision: str) -> None:
@@ -40,6 +41,20 @@ def export_quantized(model: Any, example: Array, out: Path, precision: str) -> N
             converted = _torch(convert_pt2e(deepcopy(model), fold_quantize=False), example)
         write(converted, out, precision=precision)
         _must_be_integer(out)
+
+
+def _converted(model: Any, example: Array) -> Any:
+    if isinstance(model, ExportedModel):
+        return _exported(model)
+    return _keras(model, example) if _is_keras(model) else _torch(model, example)
+
+
+def _exported(model: ExportedModel) -> Any:
+    import openvino
+
+    converted = openvino.convert_model(str(model.file), input=[[1, *model.entry.shape[1:]]])
+    graph.name_layers(converted, {})
+    return _with_layout(converted, {len(model.entry.layout): model.entry.layout})
 
 
 def _torch(model: Any, example: Array) -> Any:
