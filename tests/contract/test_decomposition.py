@@ -59,12 +59,18 @@ def layer_of(kind: str) -> nn.Module:
         "spatial": nn.Conv2d(12, 10, 3, stride=(2, 1), padding=(1, 2), dilation=(1, 2)),
         "same": nn.Conv2d(12, 10, (3, 5), padding="same", dilation=(2, 1)),
         "over time": nn.Conv2d(12, 10, (1, 5), stride=(1, 2), padding=(0, 2), bias=False),
+        "series": nn.Conv1d(12, 10, 5, stride=2, padding=2, dilation=1),
+        "pointwise series": nn.Conv1d(12, 10, 1, stride=2),
         "over height": nn.Conv2d(12, 10, (5, 1), stride=2, padding=(2, 1)),
     }
     layer = layers[kind]
     weight = layer.get_parameter("weight")
     weight.data = torch.from_numpy(kernel(*weight.shape)).float()
     return layer
+
+
+def sample_of(kind: str) -> tuple[int, ...]:
+    return (12,) if kind == "linear" else (12, 16) if "series" in kind else (12, 9, 8)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +87,16 @@ def layer_of(kind: str) -> nn.Module:
         ("spatial", "cp", (3,), 4),
         ("over time", "cp", (3,), 3),
         ("over height", "cp", (3,), 3),
+        ("series", "tucker2", (3, 3), 3),
+        ("series", "cp", (3,), 3),
+        ("pointwise series", "tucker2", (3,), 2),
     ],
 )
 def test_a_layer_of_low_rank_is_replaced_by_layers_that_do_the_same(
     kind: str, method: Any, ranks: tuple[int, ...], count: int
 ) -> None:
     layer = layer_of(kind)
-    inputs = torch.randn(2, 12) if kind == "linear" else torch.randn(2, 12, 9, 8)
+    inputs = torch.randn(2, *sample_of(kind))
     made = factors(layer, ranks, method, seed=0)
     with torch.no_grad():
         before, after = layer(inputs), nn.Sequential(*made)(inputs)
@@ -96,13 +105,13 @@ def test_a_layer_of_low_rank_is_replaced_by_layers_that_do_the_same(
     assert float((after - before).norm() / before.norm()) < (0.02 if method == "cp" else 1e-5)
 
 
-@pytest.mark.parametrize("kind", ["linear", "pointwise", "spatial", "over time", "over height"])
+@pytest.mark.parametrize("kind", ["linear", "pointwise", "spatial", "over time", "over height", "series"])
 @pytest.mark.parametrize("method", ["tucker2", "cp"])
 def test_ranks_cost_what_the_layers_made_of_them_compute_and_lose_no_more_than_said(kind: str, method: Any) -> None:
     layer = layer_of(kind)
     weight = layer.get_parameter("weight")
     weight.data = torch.from_numpy(kernel(*weight.shape, noise=0.5)).float()
-    sample = (12,) if kind == "linear" else (12, 9, 8)
+    sample = sample_of(kind)
     given, at = torch.randn(1, *sample), Positions()
     at.count(layer, given, layer(given))
     found = options(layer, at, method, seed=0)
@@ -121,12 +130,12 @@ def lost_share(layer: nn.Module, made: nn.Module, sample: tuple[int, ...]) -> fl
     if len(sample) == 1:
         ones = torch.eye(sample[0])
     else:
-        ones = torch.zeros(sample[0], sample[0], 41, 41)
-        ones[range(sample[0]), range(sample[0]), 20, 20] = 1
+        ones = torch.zeros(sample[0], sample[0], *(41 for _ in sample[1:]))
+        ones[(range(sample[0]), range(sample[0]), *(20 for _ in sample[1:]))] = 1
         layer, made = copy.deepcopy(layer), copy.deepcopy(made)
         for part in (layer, *made.children()):
-            if isinstance(part, nn.Conv2d):
-                part.stride = (1, 1)
+            if isinstance(part, nn.Conv1d | nn.Conv2d):
+                part.stride = tuple(1 for _ in part.stride)
     with torch.no_grad():
         zero = layer(torch.zeros_like(ones))
         before, after = layer(ones) - zero, made(ones) - zero

@@ -5,6 +5,7 @@ Linear layers and 1x1 convolutions by SVD, spatial convolutions by Tucker-2 or C
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from edgewright.integrations.frameworks.pytorch.passes.ranks import Options
 
 Array = NDArray[Any]
 Method = Literal["tucker2", "cp"]
+Convolution = nn.Conv1d | nn.Conv2d
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _CP_LEVELS = 8
 """CP ranks are looked at in eighths of the rank at which nothing is saved: each has to be fitted."""
 
@@ -36,22 +39,22 @@ class Positions:
             calls = made.numel() // layer.out_features
             given_here = halfway = calls
         else:
-            calls = made.shape[-2] * made.shape[-1]
-            given_here, halfway = given.shape[-2] * given.shape[-1], made.shape[-2] * given.shape[-1]
+            calls, given_here = prod(made.shape[2:]), prod(given.shape[2:])
+            halfway = prod(made.shape[2:-1]) * given.shape[-1]
         self.given, self.halfway, self.made = self.given + given_here, self.halfway + halfway, self.made + calls
 
 
 def is_taken(layer: nn.Module) -> bool:
     """Whether the layer is of a kind that is decomposed: linear, or a convolution without groups, padded evenly with zeros."""
-    if type(layer) is nn.Conv2d:
+    if type(layer) in _CONVOLUTIONS:
         return layer.groups == 1 and layer.padding_mode == "zeros" and _padding(layer) is not None
     return type(layer) is nn.Linear
 
 
-def _padding(layer: nn.Conv2d) -> tuple[int, ...] | None:
-    """Rows and columns added on each side; None where 'same' adds more on one side than on the other."""
+def _padding(layer: Convolution) -> tuple[int, ...] | None:
+    """What is added on each side, an axis each; None where 'same' adds more on one side than on the other."""
     if layer.padding == "valid":
-        return (0, 0)
+        return tuple(0 for _ in layer.kernel_size)
     if isinstance(layer.padding, tuple):
         return layer.padding
     added = [step * (size - 1) for step, size in zip(layer.dilation, layer.kernel_size, strict=True)]
@@ -94,7 +97,7 @@ def factors(layer: nn.Module, ranks: tuple[int, ...], method: Method, seed: int)
     kernel = _kernel(layer)
     if isinstance(layer, nn.Linear):
         made: list[nn.Module] = [_linear(matrix) for matrix in lowrank.svd(kernel, ranks[0])]
-    elif not isinstance(layer, nn.Conv2d):
+    elif not isinstance(layer, _CONVOLUTIONS):
         raise TypeError(type(layer).__name__)
     elif kernel.ndim == 2:
         # the first of two 1x1 kernels takes the stride, so that both compute at output positions alone
@@ -114,9 +117,10 @@ def factors(layer: nn.Module, ranks: tuple[int, ...], method: Method, seed: int)
 
 
 def _kernel(layer: nn.Module) -> lowrank.Array:
-    """Weights as (out, in), or as (out, in, height, width) where the kernel is spatial."""
+    """Weights as (out, in), or as (out, in, height, width) where the kernel is spatial; the height of one axis alone is 1."""
     weight: lowrank.Array = layer.get_parameter("weight").detach().double().numpy()
-    return weight if max(weight.shape[2:], default=1) > 1 else weight.reshape(weight.shape[:2])
+    outputs, inputs, *size = weight.shape
+    return weight.reshape(outputs, inputs, *([1] * (2 - len(size)) + size if max(size, default=1) > 1 else []))
 
 
 def _mode_ranks(channels: int, others: int) -> Array:
@@ -134,13 +138,15 @@ def _linear(matrix: lowrank.Array) -> nn.Module:
     return layer
 
 
-def _convolution(kernel: lowrank.Array, whole: nn.Conv2d, axes: tuple[int, ...], groups: int = 1) -> nn.Module:
-    """A convolution with this kernel that takes stride, padding and dilation of the whole one along these axes."""
+def _convolution(kernel: lowrank.Array, whole: Convolution, axes: tuple[int, ...], groups: int = 1) -> nn.Module:
+    """A convolution with this kernel that takes stride, padding and dilation of the whole one along these axes of a plane."""
+    own = (1,) if isinstance(whole, nn.Conv1d) else (0, 1)
     stride, padding, dilation = (
-        tuple(values[axis] if axis in axes else other for axis in (0, 1))
-        for values, other in ((whole.stride, 1), (_padding(whole) or (0, 0), 0), (whole.dilation, 1))
+        tuple(value if axis in axes else other for axis, value in zip(own, values, strict=True))
+        for values, other in ((whole.stride, 1), (_padding(whole) or (0,) * len(own), 0), (whole.dilation, 1))
     )
-    outputs, inputs, height, width = kernel.shape
-    layer = nn.Conv2d(inputs * groups, outputs, (height, width), stride, padding, dilation, groups, bias=False)  # type: ignore[arg-type]
-    layer.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(kernel)).float())
+    outputs, inputs, *plane = kernel.shape
+    size = tuple(plane[axis] for axis in own)
+    layer = type(whole)(inputs * groups, outputs, size, stride, padding, dilation, groups, bias=False)  # type: ignore[arg-type]
+    layer.weight = nn.Parameter(torch.from_numpy(kernel.reshape(outputs, inputs, *size).copy()).float())
     return layer
