@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every rule a dataset is held against: one Great Expectations run, and what it has no expectation for in pandas."""
 
-import logging
 from typing import TYPE_CHECKING
 
 from edgewright.config.data import SPLITS, DataChecks, SplitName
@@ -21,7 +20,6 @@ def check_dataset(data: Dataset, checks: DataChecks) -> list[CheckResult]:
     Raises:
         DataError: the user's suite is none, or a feature bears the name of a column of ours.
     """
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of every folder that it makes
     suite = own_suite(checks.suite) if checks.suite else []
     stored = [_stored_alike(data, "shape"), _stored_alike(data, "dtype")]
     if not all(result.passed for result in stored):

@@ -2,6 +2,7 @@
 """Rules as Great Expectations expectations, the user's own suite, the one run, and its results as sentences."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,7 @@ def _great_expectations() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
 
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)  # it tells of every folder
     return gx
 
 
