@@ -9,7 +9,7 @@ import ast
 import hashlib
 import importlib.util
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,26 @@ def toolchain(modules: tuple[str, ...]) -> dict[str, str]:
     """Distribution name to installed version, for importable modules."""
     found = {}
     for module in modules:
-        for distribution in _distributions().get(module.partition(".")[0], []):
+        for name in _distributions(module.partition(".")[0]):
             try:
-                found[distribution] = version(distribution)
+                found[name] = version(name)
             except PackageNotFoundError:
                 continue
     return found
 
 
 @cache
-def _distributions() -> dict[str, list[str]]:
-    return {module: list(names) for module, names in packages_distributions().items()}
+def _distributions(package: str) -> list[str]:
+    """Names of the distributions that hold a package: most bear its name, and asking all that are installed is slow."""
+    try:
+        return [distribution(package).metadata["Name"]]
+    except PackageNotFoundError:
+        return _all_distributions().get(package, [])
+
+
+@cache
+def _all_distributions() -> dict[str, list[str]]:
+    return {package: list(names) for package, names in packages_distributions().items()}
 
 
 def _collect(module: str, packages: frozenset[str], home: Path | None, sources: dict[str, bytes]) -> None:

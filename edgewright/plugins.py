@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +136,7 @@ def _checked(found: Any, kind: Kind, name: str) -> type[Any]:
     return found
 
 
+@cache  # reading them takes the metadata of everything installed
 def _entries(kind: Kind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"edgewright.{kind}")}
 

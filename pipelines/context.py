@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,6 @@ class Context:
     framework: Framework
     framework_digest: str
     checkpoints: Path
-    students: tuple[tuple[str, dict[str, Any]], ...] = ()
-    """What `ladder: auto` may distill the model into, largest first."""
     _made: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
     @classmethod
@@ -73,9 +72,13 @@ class Context:
     ) -> "Context":
         """Put together what the targets share."""
         framework: Framework = create("frameworks", config.model.framework)
-        data = dataset.load()
-        students = framework.students(config.model, data.sample_in(framework.layouts), data.outputs)
-        return cls(config, tracking, dataset, baseline, framework, digest, checkpoints, students)
+        return cls(config, tracking, dataset, baseline, framework, digest, checkpoints)
+
+    @cached_property
+    def students(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """What `ladder: auto` may distill the model into, largest first; counting them takes seconds, so only on demand."""
+        data = self.dataset.load()
+        return self.framework.students(self.config.model, data.sample_in(self.framework.layouts), data.outputs)
 
     def model(self, rung: Rung, target: Target) -> Model:
         """Return the candidate that a rung's model passes make of the baseline; targets and rungs share common prefixes."""

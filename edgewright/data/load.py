@@ -4,6 +4,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgewright.data.samples import Parts, Samples
 from edgewright.data.sources import read
 from edgewright.data.split import check_classes, draw, shares_of
 from edgewright.errors import DataError, StoreError
-from edgewright.fingerprint import of_code, of_path, toolchain
+from edgewright.fingerprint import of_code, of_path
 from edgewright.onboard.preprocess import guess_layout
 from edgewright.plugins import working_folder_on_path
 
@@ -115,7 +116,7 @@ def source_digest(spec: DataSpec) -> str:
     digest = hashlib.sha256()
     for role, source in _sources(spec).items():
         if source == "digits":
-            found = str(toolchain(("sklearn",)))
+            found = f"scikit-learn=={version('scikit-learn')}"
         elif ":" in source and not Path(source).exists():
             with working_folder_on_path():
                 found = of_code(source.partition(":")[0])
