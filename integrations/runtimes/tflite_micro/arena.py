@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,21 @@ def open_in_arena(file: Path) -> tuple[Any, int]:
 def smallest_arena(file: Path, large_enough: int) -> int:
     """Bytes of the smallest arena the file fits in, to the allocator's alignment.
 
-    What the recording allocator counts as used is where the search starts: planning needs more for a moment.
+    What the recording allocator counts as used is where the search starts: planning needs a little more for a moment.
     """
-    model = file.read_bytes()
+    return _smallest_arena(file.read_bytes(), large_enough)
+
+
+@lru_cache(maxsize=4)  # a file is asked about in each of its measurements, and each size that is tried takes a process
+def _smallest_arena(model: bytes, large_enough: int) -> int:
     used = _USED.search(_try(model, large_enough).printed)
     too_small = int(used.group(1)) // _ALIGNMENT * _ALIGNMENT - _ALIGNMENT if used is not None else 0
-    fits = large_enough
+    fits, step = large_enough, _ALIGNMENT
+    while too_small + step < fits:
+        if _try(model, too_small + step).status == 0:
+            fits = too_small + step
+        else:
+            too_small, step = too_small + step, 2 * step
     while fits - too_small > _ALIGNMENT:
         middle = (too_small + fits) // 2 // _ALIGNMENT * _ALIGNMENT
         if _try(model, middle).status == 0:
