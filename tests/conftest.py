@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every worker has a ZenML store of its own, made before anything imports zenml; nothing reports home."""
 
+import gc
 import os
 import tempfile
 
@@ -22,3 +23,9 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 # a busy machine fails nothing, and each run is the same
 settings.register_profile("edgewright", deadline=None, derandomize=True)
 settings.load_profile("edgewright")
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look through the toolkits again, which are imported by now."""
+    gc.collect()
+    gc.freeze()
