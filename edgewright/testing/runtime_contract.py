@@ -62,8 +62,10 @@ _MATRICES = ModelSpec(architecture="mlp", options={"hidden": [64, 64]}, training
 
 @dataclass(frozen=True)
 class Exported:
-    """A live model, what it answers, and its float file."""
+    """A live model, what it was trained on, what it answers, and its file."""
 
+    candidate: Candidate
+    data: Dataset
     model: Any
     example: Array
     layout: str
@@ -191,14 +193,16 @@ class RuntimeContract:
             subject.passes[type(request.options)](repeated)
             assert _content(subject, repeated.out) == _content(subject, request.out), request.options
 
-    def test_a_model_trained_with_its_quantization_keeps_its_answers(self, subject: Runtime, tmp_path: Path) -> None:
+    def test_a_model_trained_with_its_quantization_keeps_its_answers(
+        self, subject: Runtime, exported: Exported, tmp_path: Path
+    ) -> None:
         """The file answers what the trained graph answers, in the same bytes each time; or the runtime refuses in words."""
         file, again = (tmp_path / f"{name}{subject.suffix}" for name in ("trained", "again"))
         if not subject.takes_quantized:
             with pytest.raises(ExportError):
                 subject.export_quantized(None, np.zeros((1, *self.sample), np.float32), file, subject.Options())
             return
-        source = _train_quantized(subject, self.model, self.sample, file)
+        source = _train_quantized(subject, exported, file)
         for out in (file, again):
             subject.export_quantized(source.model, source.example, out, subject.Options())
         assert _difference(subject, file, source) <= _ROUNDING_TOLERANCE
@@ -254,12 +258,12 @@ def _export(subject: Runtime, model: ModelSpec, sample: tuple[int, ...], folder:
     return exported
 
 
-def _train_quantized(subject: Runtime, model: ModelSpec, sample: tuple[int, ...], file: Path) -> Exported:
-    """Train a model, then with its quantization; its file is still to be written."""
-    framework, data, candidate = _train(subject, model, sample, file.parent)
-    out, checkpoints = file.parent / "quantized", file.parent / "more-checkpoints"
+def _train_quantized(subject: Runtime, exported: Exported, file: Path) -> Exported:
+    """Train a model on with its quantization; its file is still to be written."""
+    framework: Framework = plugins.create("frameworks", _writer(subject).frameworks[0])
+    data, candidate, out = exported.data, exported.candidate, file.parent / "quantized"
     out.mkdir()
-    request = ModelPassRequest(candidate, candidate, data, QatW8A8(epochs=1), "top1", 0, out, checkpoints)
+    request = ModelPassRequest(candidate, candidate, data, QatW8A8(epochs=1), "top1", 0, out, file.parent / "checkpoints")
     return _ask(framework, data, Candidate.seal(out, framework.passes[QatW8A8](request)), file)
 
 
@@ -274,7 +278,7 @@ def _train(subject: Runtime, model: ModelSpec, sample: tuple[int, ...], folder: 
 def _ask(framework: Framework, data: Dataset, candidate: Candidate, file: Path) -> Exported:
     live, layout = framework.load(candidate), framework.layouts[len(candidate.facts.input_shape)]
     inputs = data.inputs("calibration", layout)
-    return Exported(live, inputs[:1], layout, inputs, framework.predict(live, inputs), file)
+    return Exported(candidate, data, live, inputs[:1], layout, inputs, framework.predict(live, inputs), file)
 
 
 def _request(subject: Runtime, exported: Exported, options: Any, out: Path, task: Task = "classification") -> PassRequest:
