@@ -43,7 +43,7 @@ def rungs(project: Project) -> dict[str, dict[str, Any]]:
 def climbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A release that was killed in its second rung, and resumed."""
     project = Project(tmp_path_factory.mktemp("climb"), CONVOLUTIONAL)
-    project.write()
+    project.with_stores().write()
     killed = project.edgewright("run", "release.yaml", kill_in="edgewright.integrations.frameworks.pytorch.passes.prune:finish")
     assert killed.killed, killed.output
     resumed = project.edgewright("resume")

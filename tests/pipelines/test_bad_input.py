@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from release_project import AFFINE, Ended, Project
+from release_project import AFFINE, Ended, Project, copy_zenml_store
 from wrong_releases import WRONG, WRONG_ONCE_IT_RUNS, Files
 
 TARGET = AFFINE["targets"][0]
@@ -18,8 +18,10 @@ TARGET = AFFINE["targets"][0]
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One ZenML store for all runs that are refused: making it is half their time."""
-    return {"ZENML_CONFIG_PATH": str(tmp_path_factory.mktemp("zenml"))}
+    """One ZenML store for all runs that are refused: what one has finished is not done again by the next."""
+    folder = tmp_path_factory.mktemp("zenml")
+    copy_zenml_store(folder)
+    return {"ZENML_CONFIG_PATH": str(folder)}
 
 
 def write(folder: Path, files: Files) -> None:
@@ -49,12 +51,12 @@ def champions(project: Project) -> dict[str, int | None]:
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_check_refuses(project: Project, case: str) -> None:
+def test_check_refuses(fresh: Project, case: str) -> None:
     files, keys, said = WRONG[case]
-    write(project.folder, files)
-    project.write(**keys)
-    refused(project.edgewright("check", "release.yaml"), *said)
-    assert not (project.folder / "edgewright-out").exists()
+    write(fresh.folder, files)
+    fresh.write(**keys)
+    refused(fresh.edgewright("check", "release.yaml"), *said)
+    assert not (fresh.folder / "edgewright-out").exists()
 
 
 @pytest.mark.parametrize("case", WRONG_ONCE_IT_RUNS)

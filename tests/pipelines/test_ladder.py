@@ -22,7 +22,7 @@ def test_the_first_rung_is_refused_and_the_second_passes(tmp_path: Path) -> None
     project = Project(
         tmp_path, {**AFFINE, "gate": STRICT, "targets": [board], "measuring": {"invocations": 30, "processes": 2}}
     )
-    project.write()
+    project.with_stores().write()
     ended = project.edgewright("run", "release.yaml")
     assert ended.code == 0, ended.output
     first, second = _targets(project)["board"]["rungs"]
@@ -70,7 +70,7 @@ def test_a_rung_the_runtime_cannot_execute_is_skipped_with_its_reason(tmp_path: 
         "        return {PtqW8A8: super().passes[PtqW8A8]}\n"
     )
     project = Project(tmp_path, {**AFFINE, "ladder": ["fp16", "ptq_w8a8"], "targets": [target]})
-    project.write()
+    project.with_stores().write()
     ended = project.edgewright("run", "release.yaml")
     assert ended.code == 0, ended.output
     skipped, passed = _targets(project)["a"]["rungs"]
@@ -82,7 +82,7 @@ def test_a_model_that_cannot_be_exported_fails_every_rung_for_the_same_reason(tm
     """The null runtime exports affine models only; this one has a hidden layer."""
     target = AFFINE["targets"][0]
     project = Project(tmp_path, {**AFFINE, "model": {**AFFINE["model"], "options": {"hidden": [8]}}, "targets": [target]})
-    project.write()
+    project.with_stores().write()
     ended = project.edgewright("run", "release.yaml")
     assert ended.code == 1, ended.output
     first, second = _targets(project)["a"]["rungs"]

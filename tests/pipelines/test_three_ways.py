@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from release_project import AFFINE, Project
+from release_project import AFFINE, Project, copy_zenml_store
 
 BIN = Path(sys.executable).parent
+RELEASE = ("pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
 
 
 def _as_zenml_project(folder: Path) -> None:
@@ -35,7 +36,7 @@ def _result(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def by_edgewright(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    project = Project(tmp_path_factory.mktemp("edgewright"), AFFINE)
+    project = Project(tmp_path_factory.mktemp("edgewright"), AFFINE).with_stores()
     project.write()
     ended = project.edgewright("run", "release.yaml")
     assert ended.code == 0, ended.output
@@ -44,14 +45,15 @@ def by_edgewright(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_zenml_pipeline_run_in_a_project_with_its_own_steps_and_pipelines(tmp_path: Path, by_edgewright: Any) -> None:
     _as_zenml_project(tmp_path)
-    Project(tmp_path, AFFINE).write()
-    done = _run(tmp_path, str(BIN / "zenml"), "pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
+    Project(tmp_path, AFFINE).with_stores().write()
+    done = _run(tmp_path, str(BIN / "zenml"), *RELEASE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "digits-a" in (tmp_path / "edgewright-out" / "digits" / "release.json").read_text()
     assert _result(tmp_path) == by_edgewright
 
 
 def test_python(tmp_path: Path, by_edgewright: Any) -> None:
+    copy_zenml_store(tmp_path / ".zenml")
     script = f"from edgewright import edge_release, ReleaseConfig\nedge_release(ReleaseConfig.model_validate({AFFINE!r}))\n"
     (tmp_path / "release.py").write_text(script)
     done = _run(tmp_path, sys.executable, "release.py")
@@ -59,17 +61,17 @@ def test_python(tmp_path: Path, by_edgewright: Any) -> None:
     assert _result(tmp_path) == by_edgewright
 
 
-def test_zenml_ends_with_the_gate_s_exit_code_and_one_screen(tmp_path: Path) -> None:
+def test_zenml_ends_with_the_gate_s_exit_code_and_one_screen(project: Project) -> None:
     target = {**AFFINE["targets"][0], "budget": {"size_bytes": 10}}
-    Project(tmp_path, AFFINE).write(targets=[target])
-    done = _run(tmp_path, str(BIN / "zenml"), "pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 of 1 targets not promoted: a" in done.stdout + done.stderr
+    project.write(targets=[target])
+    ended = project.start(*RELEASE, program="zenml.cli.cli:cli").end()
+    assert ended.code == 1, ended.output
+    assert "1 of 1 targets not promoted: a" in ended.output
 
 
-def test_zenml_refuses_a_wrong_configuration_in_one_screen(tmp_path: Path) -> None:
-    Project(tmp_path, AFFINE).write(sead=3)
-    done = _run(tmp_path, str(BIN / "zenml"), "pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "seed" in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr + done.stdout
+def test_zenml_refuses_a_wrong_configuration_in_one_screen(project: Project) -> None:
+    project.write(sead=3)
+    ended = project.start(*RELEASE, program="zenml.cli.cli:cli").end()
+    assert ended.code == 2, ended.output
+    assert "seed" in ended.output
+    assert "Traceback" not in ended.output

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tutorial, block by block, as a reader types it: files are written, commands run, and what it shows is what comes out."""
 
-import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+from release_project import Project
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "own-model.md"
 
@@ -24,16 +25,13 @@ def _write(folder: Path, block: str) -> None:
         file.write(rest if "add to" in heading else block)
 
 
-def _run(folder: Path, line: str) -> tuple[int, str]:
-    bin_folder = Path(sys.executable).parent
-    environment = {
-        **os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "ZENML_CONFIG_PATH": str(folder / ".zenml"),
-        "COLUMNS": "120",
-    }  # fmt: skip
-    command = shlex.split(line.removeprefix("$ "))
-    done = subprocess.run(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+def _run(folder: Path, line: str) -> tuple[int | None, str]:
+    program, *arguments = shlex.split(line.removeprefix("$ "))
+    if program == "edgewright":
+        ended = Project(folder, {}).edgewright(*arguments, environment={"COLUMNS": "120"})
+        return ended.code, ended.output
+    command = [sys.executable if program == "python" else program, *arguments]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
 
 

@@ -2,42 +2,47 @@
 """What the fork server imports once, so that each run starts at once. Nothing here opens a store or starts a thread."""
 
 import gc
+import importlib
 import sqlite3
 from typing import Any
 
-import great_expectations
-import matplotlib.figure
-import mlflow
-import mlflow.store.db.utils
-import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.store.tracking.sqlalchemy_store
-import opentelemetry.sdk
-import scipy.io
-import sklearn.datasets
-import sklearn.metrics
-import sklearn.model_selection
-import statsmodels.stats.proportion
-import torch
-import torch._dynamo
-import torch._inductor.standalone_compile
-import torch.onnx
-import zenml.execution.pipeline.dynamic.runner
-import zenml.zen_stores.secrets_stores.sql_secrets_store
-import zenml.zen_stores.sql_zen_store
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from zenml.integrations.registry import integration_registry
 from zenml.stack.flavor_registry import FlavorRegistry
 
-import edgewright.cli.check
-import edgewright.cli.run
-import edgewright.integrations.frameworks.pytorch.passes.students
-import edgewright.integrations.frameworks.pytorch.training
-import edgewright.integrations.runtimes.null
-import edgewright.integrations.services.mlflow
-import edgewright.pipelines.edge_release
-import edgewright.pipelines.store
-import edgewright.report.page
+for module in (
+    "edgewright.cli.check",
+    "edgewright.cli.run",
+    "edgewright.integrations.devices.null",
+    "edgewright.integrations.frameworks.pytorch.passes.students",
+    "edgewright.integrations.frameworks.pytorch.training",
+    "edgewright.integrations.runtimes.null",
+    "edgewright.integrations.services.great_expectations.checks",
+    "edgewright.integrations.services.mlflow",
+    "edgewright.pipelines.edge_release",
+    "edgewright.pipelines.store",
+    "edgewright.report.page",
+    "great_expectations",
+    "matplotlib.backends.backend_svg",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "opentelemetry.sdk",
+    "pyarrow.pandas_compat",
+    "scipy.io",
+    "sklearn.datasets",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "statsmodels.stats.proportion",
+    "torch._dynamo",
+    "torch._inductor.standalone_compile",
+    "torch.onnx",
+    "zenml.cli.cli",
+    "zenml.execution.pipeline.dynamic.runner",
+    "zenml.zen_stores.secrets_stores.sql_secrets_store",
+    "zenml.zen_stores.sql_zen_store",
+):
+    importlib.import_module(module)
 
 integration_registry.activate_integrations()
 flavors = FlavorRegistry()

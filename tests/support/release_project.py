@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run releases as users do, each in a process of its own; a fork server has ZenML imported already, so that this is quick."""
 
+import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the fork server takes its path from here
-multiprocessing.get_context("forkserver").set_forkserver_preload(["preloaded"])
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["preloaded"])
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ class Project:
         text = yaml.safe_dump({"parameters": {"config": {**self.config, **changes}}}, sort_keys=False)
         (self.folder / "release.yaml").write_text(text, encoding="utf-8")
 
+    def with_stores(self) -> "Project":
+        """Give the project the stores of ZenML and MLflow as they are before a first release; making them takes longest."""
+        copy_zenml_store(self.folder / ".zenml")
+        (self.folder / "edgewright-out").mkdir()
+        shutil.copy(_stores() / "mlflow.db", self.folder / "edgewright-out")
+        return self
+
     def edgewright(self, *arguments: str, **more: Any) -> Ended:
         """Run `edgewright …` in the project's folder, to its end; ``more`` as `start` takes it."""
         return self.start(*arguments, **more).end()
@@ -66,6 +78,7 @@ class Project:
         interrupt_in: str = "",
         environment: Mapping[str, str] | None = None,
         log: str = "log.txt",
+        program: str = "edgewright.cli:main",
     ) -> Running:
         """Start `edgewright …` in the project's folder, in a process group of its own.
 
@@ -75,19 +88,20 @@ class Project:
             interrupt_in: 'module:function' after whose first call Ctrl-C is pressed.
             environment: variables to set.
             log: name of the file that takes what it prints.
+            program: the command line's function.
         """
         given = {"ZENML_CONFIG_PATH": f"{self.folder}/.zenml", "COLUMNS": "160", **(environment or {})}
-        process = multiprocessing.get_context("forkserver").Process(
-            target=_edgewright, args=(list(arguments), str(self.folder), given, kill_in, interrupt_in, str(self.folder / log))
+        process = _CONTEXT.Process(
+            target=_run,
+            args=(program, list(arguments), str(self.folder), given, kill_in, interrupt_in, str(self.folder / log)),
         )
         process.start()
         return Running(process, self.folder / log)
 
     def executed(self) -> dict[str, str]:
         """Step names of the newest run with their status ('completed', 'cached', 'failed')."""
-        context = multiprocessing.get_context("forkserver")
-        receive, send = context.Pipe(duplex=False)
-        process = context.Process(target=_send_steps, args=(str(self.folder), send))
+        receive, send = _CONTEXT.Pipe(duplex=False)
+        process = _CONTEXT.Process(target=_send_steps, args=(str(self.folder), send))
         process.start()
         found: dict[str, str] = receive.recv()
         process.join()
@@ -103,8 +117,42 @@ class Project:
         return self.folder / "edgewright-out" / str(self.config["name"])
 
 
-def _edgewright(
-    arguments: list[str], folder: str, environment: Mapping[str, str], kill_in: str, interrupt_in: str, log: str
+def copy_zenml_store(folder: Path) -> None:
+    """Make ``folder`` the configuration folder of a ZenML that has its store already."""
+    database = folder / "local_stores" / "default_zen_store" / "zenml.db"
+    database.parent.mkdir(parents=True)
+    shutil.copy(_stores() / "local_stores" / "default_zen_store" / "zenml.db", database)
+
+
+@cache
+def _stores() -> Path:
+    """Empty stores of ZenML and MLflow, made once; neither says where it lies."""
+    folder = Path(tempfile.mkdtemp(prefix="edgewright-test-stores-"))
+    process = _CONTEXT.Process(target=_make_stores, args=(str(folder),))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return folder
+
+
+def _make_stores(folder: str) -> None:
+    os.environ["ZENML_CONFIG_PATH"] = folder
+    from mlflow import MlflowClient
+
+    from edgewright.pipelines.store import open_store
+
+    open_store()
+    MlflowClient(f"sqlite:///{folder}/mlflow.db").search_registered_models()
+
+
+def _run(
+    program: str,
+    arguments: list[str],
+    folder: str,
+    environment: Mapping[str, str],
+    kill_in: str,
+    interrupt_in: str,
+    log: str,
 ) -> None:
     os.setpgrp()  # as a shell does, so that Ctrl-C reaches this run and what it starts alone
     stream = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
@@ -118,11 +166,10 @@ def _edgewright(
         _arm(interrupt_in, _then_interrupt)
     from zenml.utils import source_utils
 
-    from edgewright.cli import main
-
+    module, _, name = program.partition(":")
     source_utils.set_custom_source_root(folder)  # a forked process has no main file to take it from
     try:
-        main(arguments)
+        getattr(importlib.import_module(module), name)(arguments)
     finally:
         sys.stdout.flush()
 
@@ -142,8 +189,6 @@ def _group_lives(group: int) -> bool:
 
 
 def _arm(where: str, act: Callable[[Callable[[], Any]], Any]) -> None:
-    import importlib
-
     module_name, _, path = where.partition(":")
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module_name)
