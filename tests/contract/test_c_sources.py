@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_artifacts import SAMPLE, Net, exported
+from tflite_artifacts import SAMPLE
 
 from edgewright.artifact import Artifact
 from edgewright.config.data import MFCC, Preprocessing, SampleLayout
@@ -17,7 +17,6 @@ from edgewright.integrations.runtimes.tflite_micro import TFLiteMicro
 from edgewright.integrations.runtimes.tflite_micro.sources import write_sources
 from edgewright.package import package_artifact
 from edgewright.runtime import OperatorUse, quantize_input
-from edgewright.testing.patterns import three_classes
 
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
 #: reads samples as text from standard input, prints size and digest-like sum of the model, and each prepared value
@@ -71,18 +70,8 @@ HEADERS = {
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return three_classes(tmp_path_factory.mktemp("data") / "data", SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def files(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact]:
-    return exported(tmp_path_factory.mktemp("files"), Net(), data)
-
-
-@pytest.fixture(scope="module")
-def made(files: tuple[Artifact, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return package_artifact(files[1], "tflite_micro", {"c_sources": True}, tmp_path_factory.mktemp("made"))
+def made(network_files: tuple[Artifact, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return package_artifact(network_files[1], "tflite_micro", {"c_sources": True}, tmp_path_factory.mktemp("made"))
 
 
 def run_in_c(folder: Path, sample: np.ndarray, tmp_path: Path) -> list[str]:
@@ -95,25 +84,27 @@ def run_in_c(folder: Path, sample: np.ndarray, tmp_path: Path) -> list[str]:
     return subprocess.run([str(program)], input=given, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_the_sources_hold_the_file_and_prepare_samples_to_the_bit(made: Artifact, data: Dataset, tmp_path: Path) -> None:
+def test_the_sources_hold_the_file_and_prepare_samples_to_the_bit(
+    made: Artifact, network_data: Dataset, tmp_path: Path
+) -> None:
     spec, answer = made.facts.inputs[0], made.facts.outputs[0]
-    model, label, real, prepared = run_in_c(made.path, data.stored("test")[0], tmp_path)
+    model, label, real, prepared = run_in_c(made.path, network_data.stored("test")[0], tmp_path)
     assert bytes(int(byte) for byte in model.split()) == made.main_file.read_bytes()
     assert label == "b"
     assert answer.scale is not None
     assert float(real) == pytest.approx((5 - answer.zero_point) * answer.scale, rel=1e-6)
-    wanted = quantize_input(data.inputs("test", spec.layout)[:1], spec)
+    wanted = quantize_input(network_data.inputs("test", spec.layout)[:1], spec)
     np.testing.assert_array_equal(np.array(prepared.split(), float), wanted.reshape(-1))
 
 
 @pytest.mark.parametrize("layout", ["HWC", "CHW"])
 def test_layout_mean_and_std_are_those_of_the_manifest(
-    layout: SampleLayout, files: tuple[Artifact, Artifact], tmp_path: Path
+    layout: SampleLayout, network_files: tuple[Artifact, Artifact], tmp_path: Path
 ) -> None:
     preprocessing = Preprocessing(scale=1 / 255, mean=(0.5, 0.3, 0.1), std=(0.25, 0.2, 0.15), layout=layout)
-    facts = files[0].facts.model_copy(update={"preprocessing": preprocessing})
+    facts = network_files[0].facts.model_copy(update={"preprocessing": preprocessing})
     copy = tmp_path / "model.tflite"
-    copy.write_bytes(files[0].main_file.read_bytes())
+    copy.write_bytes(network_files[0].main_file.read_bytes())
     write_sources(copy, facts, [], 1024)
     stored = np.random.default_rng(0).integers(0, 256, SAMPLE).astype(np.float32)
     wanted = (stored / 255 - np.array([0.5, 0.3, 0.1])) / np.array([0.25, 0.2, 0.15])
@@ -144,23 +135,23 @@ def test_the_example_registers_the_operators_of_the_file_and_no_others(made: Art
     subprocess.run(command, check=True)
 
 
-def test_names_of_others_end_neither_a_comment_nor_a_string(files: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+def test_names_of_others_end_neither_a_comment_nor_a_string(network_files: tuple[Artifact, Artifact], tmp_path: Path) -> None:
     file = tmp_path / "a\n#error.tflite"
-    file.write_bytes(files[0].main_file.read_bytes())
-    facts = files[0].facts.model_copy(update={"labels": ('"; }', "schön\\", "\n"), "recipe": "*/"})
+    file.write_bytes(network_files[0].main_file.read_bytes())
+    facts = network_files[0].facts.model_copy(update={"labels": ('"; }', "schön\\", "\n"), "recipe": "*/"})
     write_sources(file, facts, [], 16)
     for name in ("edgewright_model.c", "edgewright_model.h"):
         subprocess.run(["g++", "-fsyntax-only", "-x", "c++", "-Wall", str(tmp_path / name)], check=True)
     assert not re.search(r"^#error", (tmp_path / "example_main.cc").read_text(), re.MULTILINE)
 
 
-def test_a_front_end_leaves_its_constants(files: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+def test_a_front_end_leaves_its_constants(network_files: tuple[Artifact, Artifact], tmp_path: Path) -> None:
     front_end = MFCC(sample_rate=8000, coefficients=10)
-    facts = files[0].facts.model_copy(
+    facts = network_files[0].facts.model_copy(
         update={"preprocessing": Preprocessing(scale=2.0, mean=tuple(range(10)), layout="L", front_end=front_end)}
     )
     file = tmp_path / "model.tflite"
-    file.write_bytes(files[0].main_file.read_bytes())
+    file.write_bytes(network_files[0].main_file.read_bytes())
     write_sources(file, facts, [], 16)
     header = (tmp_path / "edgewright_model.h").read_text()
     for constant in ("SAMPLE_RATE 8000", "FRAME 320", "HOP 160", "MEL_BANDS 40", "MFCC_COEFFICIENTS 10", "WAVEFORM_SCALE 2.0f"):
@@ -168,6 +159,6 @@ def test_a_front_end_leaves_its_constants(files: tuple[Artifact, Artifact], tmp_
     assert "#define EDGEWRIGHT_CHANNELS 10\n" in header
 
 
-def test_a_custom_operator_is_refused(files: tuple[Artifact, Artifact], tmp_path: Path) -> None:
+def test_a_custom_operator_is_refused(network_files: tuple[Artifact, Artifact], tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"custom operator ethos-u \(a\)"):
-        write_sources(files[1].main_file, files[1].facts, [OperatorUse("ethos-u", "a", "o")], 16)
+        write_sources(network_files[1].main_file, network_files[1].facts, [OperatorUse("ethos-u", "a", "o")], 16)

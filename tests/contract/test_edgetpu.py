@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tflite_artifacts import SAMPLE, Net, exported
+from tflite_artifacts import Net, exported
 
 from edgewright.artifact import Artifact
 from edgewright.config.model import ModelSpec, Training
@@ -19,7 +19,6 @@ from edgewright.integrations.runtimes.edgetpu.coverage import coverage
 from edgewright.package import package_artifact
 from edgewright.runtime import OperatorUse
 from edgewright.testing import RuntimeContract
-from edgewright.testing.patterns import three_classes
 
 REPORT = """\
 Edge TPU Compiler version 16.0.384591198
@@ -52,16 +51,6 @@ class TestEdgeTPU(RuntimeContract):
     sample = (24,)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return three_classes(tmp_path_factory.mktemp("data") / "data", SAMPLE)
-
-
-@pytest.fixture(scope="module")
-def files(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact]:
-    return exported(tmp_path_factory.mktemp("files"), Net(), data)
-
-
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is searched for commands before all others; whatever compiler is installed is not found."""
@@ -78,8 +67,10 @@ def stand_in(folder: Path, script: str) -> None:
     command.chmod(0o755)
 
 
-def test_without_the_compiler_the_artifact_says_so(files: tuple[Artifact, Artifact], commands: Path, tmp_path: Path) -> None:
-    made = package_artifact(files[1], "edgetpu", {}, tmp_path / "made")
+def test_without_the_compiler_the_artifact_says_so(
+    network_files: tuple[Artifact, Artifact], commands: Path, tmp_path: Path
+) -> None:
+    made = package_artifact(network_files[1], "edgetpu", {}, tmp_path / "made")
     package = made.facts.package
     assert package is not None
     assert package.stored == ""
@@ -91,11 +82,11 @@ def test_without_the_compiler_the_artifact_says_so(files: tuple[Artifact, Artifa
 
 
 def test_with_the_compiler_its_file_is_stored_and_its_report_read(
-    files: tuple[Artifact, Artifact], commands: Path, tmp_path: Path
+    network_files: tuple[Artifact, Artifact], commands: Path, tmp_path: Path
 ) -> None:
     (commands / "report.txt").write_text(REPORT)
     stand_in(commands, f'cat {commands}/report.txt; cat "$4" "$4" > "$3/$(basename "$4" .tflite)_edgetpu.tflite"')
-    made = package_artifact(files[1], "edgetpu", {}, tmp_path / "made")
+    made = package_artifact(network_files[1], "edgetpu", {}, tmp_path / "made")
     package = made.facts.package
     assert package is not None
     assert package.stored == "model_edgetpu.tflite"
@@ -119,23 +110,23 @@ def test_with_the_compiler_its_file_is_stored_and_its_report_read(
     ],
 )
 def test_a_refusal_of_the_compiler_is_an_error_in_its_words(
-    script: str, said: str, files: tuple[Artifact, Artifact], commands: Path, tmp_path: Path
+    script: str, said: str, network_files: tuple[Artifact, Artifact], commands: Path, tmp_path: Path
 ) -> None:
     stand_in(commands, script)
     copy = tmp_path / "model.tflite"
-    copy.write_bytes(files[1].main_file.read_bytes())
+    copy.write_bytes(network_files[1].main_file.read_bytes())
     with pytest.raises(ExportError, match=said):
-        EdgeTPU().package(copy, files[1].facts, EdgeTPU.Options())
+        EdgeTPU().package(copy, network_files[1].facts, EdgeTPU.Options())
 
 
-def test_a_float_file_is_refused(files: tuple[Artifact, Artifact], commands: Path) -> None:
+def test_a_float_file_is_refused(network_files: tuple[Artifact, Artifact], commands: Path) -> None:
     with pytest.raises(ExportError, match=r"8-bit integers only.*float32"):
-        EdgeTPU().package(files[0].main_file, files[0].facts, EdgeTPU.Options())
+        EdgeTPU().package(network_files[0].main_file, network_files[0].facts, EdgeTPU.Options())
 
 
-def test_operators_that_are_not_taken_are_named_with_their_layer(data: Dataset, tmp_path: Path) -> None:
+def test_operators_that_are_not_taken_are_named_with_their_layer(network_data: Dataset, tmp_path: Path) -> None:
     runtime = EdgeTPU()
-    odd = exported(tmp_path, Net(odd=True), data)[1]
+    odd = exported(tmp_path, Net(odd=True), network_data)[1]
     found = coverage(runtime.writer.operators(odd.main_file))
     assert found.mapped == 1  # the first convolution
     assert any(refused.startswith("SIN (after first): ") for refused in found.refused)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
-from tflite_artifacts import SAMPLE, Net, exported
+from tflite_artifacts import Net
 
 from edgewright.artifact import Artifact
 from edgewright.config import Budget, GateConfig, Measuring, Target
@@ -20,7 +20,6 @@ from edgewright.integrations.runtimes.ethos_u.vela import compile_file
 from edgewright.package import package_artifact
 from edgewright.preflight import preflight
 from edgewright.testing import RuntimeContract
-from edgewright.testing.patterns import three_classes
 from edgewright.validate import validate_artifact
 
 Files = tuple[Artifact, Artifact]
@@ -33,26 +32,16 @@ class TestEthosU(RuntimeContract):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return three_classes(tmp_path_factory.mktemp("data") / "data", SAMPLE)
+def compiled(network_files: Files, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return package_artifact(network_files[1], "ethos_u", {}, tmp_path_factory.mktemp("compiled"))
 
 
-@pytest.fixture(scope="module")
-def files(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Files:
-    return exported(tmp_path_factory.mktemp("files"), Net(), data)
-
-
-@pytest.fixture(scope="module")
-def compiled(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return package_artifact(files[1], "ethos_u", {}, tmp_path_factory.mktemp("compiled"))
-
-
-def test_the_artifact_carries_the_compiled_file_and_the_one_it_was_made_from(compiled: Artifact, files: Files) -> None:
+def test_the_artifact_carries_the_compiled_file_and_the_one_it_was_made_from(compiled: Artifact, network_files: Files) -> None:
     package = compiled.facts.package
     assert package is not None
     assert package.stored == "model_vela.tflite"
     assert b"ethos-u" in (compiled.path / package.stored).read_bytes()
-    assert compiled.main_file.read_bytes() == files[1].main_file.read_bytes()
+    assert compiled.main_file.read_bytes() == network_files[1].main_file.read_bytes()
     assert compiled.facts.size_bytes == (compiled.path / package.stored).stat().st_size
     assert compiled.facts.toolchain["ethos-u-vela"]
     assert Artifact.open(compiled.path).digest == compiled.digest
@@ -77,17 +66,17 @@ def test_an_operator_left_to_the_processor_is_named_with_layer_and_reason(compil
     assert "without what is left to the processor" in compiled.facts.package.estimates["latency_ms"].method
 
 
-def test_a_float_file_is_refused_though_vela_ends_well(files: Files, tmp_path: Path) -> None:
+def test_a_float_file_is_refused_though_vela_ends_well(network_files: Files, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"leaves every operator to the processor: CONV_2D \(first\)") as refusal:
-        package_artifact(files[0], "ethos_u", {}, tmp_path)
+        package_artifact(network_files[0], "ethos_u", {}, tmp_path)
     assert "ptq_w8a8" in refusal.value.to_do
 
 
 @pytest.mark.parametrize("accelerator", ["ethos-u55-32", "ethos-u65-512", "ethos-u85-256"])
-def test_the_accelerator_is_the_one_that_was_asked_for(accelerator: str, files: Files, tmp_path: Path) -> None:
+def test_the_accelerator_is_the_one_that_was_asked_for(accelerator: str, network_files: Files, tmp_path: Path) -> None:
     options = EthosU.Options.model_validate({"accelerator": accelerator})
     copy = tmp_path / "model.tflite"
-    copy.write_bytes(files[1].main_file.read_bytes())
+    copy.write_bytes(network_files[1].main_file.read_bytes())
     found = compile_file(copy, options.accelerator, options.system, options.memory)
     assert found.summary["accelerator_configuration"].replace("_", "-").lower() == accelerator
     assert found.on_npu > 0
@@ -114,22 +103,22 @@ def test_options_are_the_runtimes_own_though_another_writes_its_files() -> None:
         preflight(config.model_copy(update={"targets": (wrong,)}))
 
 
-def test_a_crash_of_vela_is_an_error_in_words(files: Files, tmp_path: Path) -> None:
+def test_a_crash_of_vela_is_an_error_in_words(network_files: Files, tmp_path: Path) -> None:
     cut = tmp_path / "cut.tflite"
-    cut.write_bytes(files[1].main_file.read_bytes()[:3000])
+    cut.write_bytes(network_files[1].main_file.read_bytes()[:3000])
     with pytest.raises(ExportError, match=r"Vela (crashed|refused)"):
         compile_file(cut, "ethos-u55-128", "Ethos_U55_High_End_Embedded", "Shared_Sram")
 
 
 def test_outputs_are_compared_here_and_an_estimate_keeps_no_limit(
-    compiled: Artifact, files: Files, data: Dataset, tmp_path: Path
+    compiled: Artifact, network_files: Files, network_data: Dataset, tmp_path: Path
 ) -> None:
     with torch.no_grad():
-        outputs = Net().eval()(torch.from_numpy(data.inputs("validation", "NCHW"))).numpy()
+        outputs = Net().eval()(torch.from_numpy(network_data.inputs("validation", "NCHW"))).numpy()
     budget = Budget(max_accuracy_drop=1, latency_p95_ms=1e6, peak_memory_bytes=10**9)
     target = Target(name="npu", runtime="ethos_u", budget=budget)
     run = validate_artifact(
-        compiled, files[0], data, "validation", outputs, target, "top1", Measuring(), seed=0, out=tmp_path
+        compiled, network_files[0], network_data, "validation", outputs, target, "top1", Measuring(), seed=0, out=tmp_path
     ).facts
 
     assert run.parity.worst_difference_lsb is not None

@@ -49,6 +49,7 @@ def last_rung(release: ReleaseConfig) -> Rung:
     return Rung.of("ptq_w8a8") if ladder == "auto" else ladder[-1]
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("file", LADDERS, ids=lambda file: file.stem)
 def test_the_last_rung_of_a_ready_ladder_can_be_made(
     file: Path, data: Dataset, baselines: Callable[[ModelSpec], Candidate], tmp_path: Path
