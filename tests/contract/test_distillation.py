@@ -1,57 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation: students learn from their teachers, survive interruptions, and are refused in words when they do not fit."""
+"""Distillation: students learn from their teachers, survive interruptions, travel and load again."""
 
-from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from distilling import OWN, SMALL, distilled, outputs_of, request_for, spec_of, trained
 from safetensors.torch import load_file, save_file
 from small_datasets import anomalies, digits, values
-from torch import nn
 
-from edgewright.artifact import Candidate, CandidateFacts, PassFacts
-from edgewright.config import ModelSpec
-from edgewright.config.model_passes import Distill, Prune
+from edgewright.artifact import Candidate, PassFacts
+from edgewright.config.model_passes import Prune
 from edgewright.data.dataset import Dataset
-from edgewright.errors import EdgewrightError, ModelError
+from edgewright.errors import ModelError
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch import PyTorch
 from edgewright.integrations.frameworks.pytorch.build import build
 from edgewright.integrations.frameworks.pytorch.fit import Splits
 from edgewright.integrations.frameworks.pytorch.passes import losses
 from edgewright.integrations.frameworks.pytorch.passes.distill import ask_once
-from edgewright.integrations.frameworks.pytorch.passes.features import Features, Hinted, channels
+from edgewright.integrations.frameworks.pytorch.passes.features import Features
 from edgewright.integrations.frameworks.pytorch.passes.teachers import ask, ask_all, teachers_of
-from edgewright.integrations.frameworks.pytorch.structure import count_macs
 from edgewright.metrics import metric
-
-SMALL: dict[str, Any] = {"student": "ds_cnn", "options": {"width": 16, "blocks": 2}}
-OWN = """
-import pathlib
-from torch import nn
-
-def net(sample, outputs, width=8):
-    return nn.Sequential(nn.Conv2d(sample[0], width, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(outputs))
-
-def three(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-
-def over_time(sample, outputs):
-    layers = nn.Conv1d(sample[0], 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, outputs)
-    return nn.Sequential(*layers)
-
-def score(): return nn.Linear(10, 1)
-
-def interrupted(labels, outputs):
-    with open("epochs.txt", "a") as file:
-        file.write("x")
-    at = pathlib.Path("interrupt_at")
-    if at.exists() and pathlib.Path("epochs.txt").read_text() == at.read_text():
-        raise KeyboardInterrupt
-    return float((outputs.argmax(axis=1) == labels).mean())
-"""
 
 
 @pytest.fixture
@@ -60,16 +32,6 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     Path("own_students.py").write_text(OWN)
     return "own_students"
-
-
-def spec_of(architecture: str, options: dict[str, Any] | None = None, **training: Any) -> ModelSpec:
-    short: dict[str, Any] = {"epochs": 6, "batch_size": 16, "learning_rate": 0.01}
-    return ModelSpec.model_validate({"architecture": architecture, "options": options or {}, "training": short | training})
-
-
-def trained(spec: ModelSpec, data: Dataset, out: Path, by: str = "top1") -> Candidate:
-    out.mkdir()
-    return Candidate.seal(out, PyTorch().train(spec, data, 0, by, out, out.parent / f"{out.name}-checkpoints"))
 
 
 @pytest.fixture(scope="module")
@@ -89,71 +51,8 @@ def mislabelled(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return digits(tmp_path_factory.mktemp("mislabelled") / "data", wrong=0.8)
 
 
-def request_for(baseline: Candidate, data: Dataset, out: Path, *, by: str = "top1", **more: Any) -> ModelPassRequest:
-    given = {key: more.pop(key, None) for key in ("candidate", "checkpoints")}
-    out.mkdir(exist_ok=True)
-    return ModelPassRequest(
-        candidate=given["candidate"] or baseline,
-        teacher=baseline,
-        data=data,
-        options=Distill.model_validate(more),
-        metric=by,
-        seed=0,
-        out=out,
-        checkpoints=given["checkpoints"] or out.parent / f"{out.name}-checkpoints",
-    )
-
-
-def distilled(baseline: Candidate, data: Dataset, out: Path, **more: Any) -> CandidateFacts:
-    return PyTorch().passes[Distill](request_for(baseline, data, out, **more))
-
-
-def outputs_of(candidate: Candidate, data: Dataset, layout: str = "NCHW") -> np.ndarray:
-    return PyTorch().predict(PyTorch().load(candidate), data.inputs("validation", layout))
-
-
 def weights(out: Path) -> bytes:
     return (out / "weights.safetensors").read_bytes()
-
-
-def logits(*rows: tuple[float, ...]) -> torch.Tensor:
-    """Logits whose softmax is each row, moved by a constant that changes nothing."""
-    return torch.tensor(rows).log() + 3
-
-
-def test_kd_is_the_divergence_of_softened_classes_times_the_squared_temperature() -> None:
-    by_hand = 0.75 * log(0.75 / 0.5) + 0.25 * log(0.25 / 0.5)
-    student, teacher = logits((0.5, 0.5)), logits((0.75, 0.25))
-    assert float(losses.kd(student, teacher, 1)) == pytest.approx(by_hand, abs=1e-6)
-    assert float(losses.kd(2 * student, 2 * teacher, 2)) == pytest.approx(4 * by_hand, abs=1e-6)
-    both = losses.kd(torch.cat([student, student]), torch.cat([teacher, student]), 1)
-    assert float(both) == pytest.approx(by_hand / 2, abs=1e-6)  # the mean over samples
-
-
-def test_dkd_weighs_target_and_other_classes_apart() -> None:
-    student, teacher, targets = logits((0.25, 0.25, 0.5)), logits((0.5, 0.3, 0.2)), torch.tensor([0])
-    target = 0.5 * log(0.5 / 0.25) + 0.5 * log(0.5 / 0.75)
-    others = 0.6 * log(0.6 / (1 / 3)) + 0.4 * log(0.4 / (2 / 3))
-    assert float(losses.dkd(student, teacher, targets, 1)) == pytest.approx(target + 8 * others, abs=1e-6)
-    assert float(losses.kd(student, teacher, 1)) == pytest.approx(target + (1 - 0.5) * others, abs=1e-6)  # equation 6
-    assert float(losses.dkd(2 * student, 2 * teacher, targets, 2)) == pytest.approx(4 * (target + 8 * others), abs=1e-5)
-
-
-def test_dkd_stays_finite_where_a_class_is_certain_and_where_there_are_two() -> None:
-    student = torch.tensor([[500.0, -500, 0], [-500, 500, 0]], requires_grad=True)
-    loss = losses.dkd(student, -student.detach(), torch.tensor([0, 0]), 1)
-    loss.backward()
-    assert bool(loss.isfinite())
-    assert bool(student.grad.isfinite().all())
-    two = losses.dkd(logits((0.5, 0.5)), logits((0.75, 0.25)), torch.tensor([0]), 1)
-    assert float(two) == pytest.approx(0.75 * log(1.5) + 0.25 * log(0.5), abs=1e-6)
-
-
-def test_a_hint_is_the_squared_error_as_a_share_of_the_teachers_square() -> None:
-    wanted = torch.full((2, 3, 4, 4), 2.0)
-    assert float(losses.hint(torch.full_like(wanted, 1.0), wanted)) == pytest.approx(0.25)
-    assert float(losses.hint(wanted, wanted)) == 0
-    assert float(losses.hint(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))) == 0
 
 
 @pytest.mark.parametrize("loss", ["kd", "dkd", "hint"])
@@ -223,30 +122,6 @@ def test_a_hint_brings_the_students_features_near_the_teachers(teacher: Candidat
 
     shares = unexplained("hint"), unexplained("kd")
     assert shares[0] < 0.9 * shares[1]
-
-
-def test_of_each_spatial_size_the_last_map_is_a_feature(own: str) -> None:
-    resnet = build(spec_of("resnet8"), (1, 8, 8), 10).eval()
-    assert channels(resnet, (1, 8, 8)) == {(8, 8): 16, (4, 4): 32, (2, 2): 64}
-    inputs = torch.randn(2, 1, 8, 8)
-    with Features(resnet) as features, torch.no_grad():
-        resnet(inputs)
-    assert torch.equal(features.maps[8, 8], resnet[:3](inputs))
-    assert torch.equal(features.maps[2, 2], resnet[:5](inputs))
-    assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in resnet.modules())
-
-    assert channels(build(spec_of("cnn1d"), (3, 32), 4), (3, 32)) == {(1, 16): 16, (1, 8): 32, (1, 4): 64}
-    assert channels(build(spec_of(f"{own}:over_time"), (3, 32), 4), (3, 32)) == {(1, 16): 4}
-    assert channels(build(spec_of("mlp"), (1, 8, 8), 10), (1, 8, 8)) == {}
-
-
-def test_a_student_over_time_is_hinted_by_a_teacher_in_two_dimensions(own: str) -> None:
-    student, teacher = build(spec_of(f"{own}:over_time"), (3, 32), 4), build(spec_of("cnn1d"), (3, 32), 4).eval()
-    hinted = Hinted(student, teacher, (3, 32))
-    with Features(student) as features:
-        answer = hinted(torch.randn(5, 3, 32))
-    assert answer.shape == (5, 4)
-    assert [projected.shape for projected in hinted.project(features.maps)] == [(5, 16, 1, 16)]
 
 
 def test_values_are_matched(tmp_path: Path) -> None:
@@ -365,114 +240,6 @@ def test_a_distillation_that_diverges_says_so(teacher: Candidate, clean: Dataset
     with pytest.raises(ModelError, match="the loss is"):
         distilled(teacher, clean, tmp_path / "out", training=training, **SMALL)
     assert not (tmp_path / "out" / "weights.safetensors").exists()
-
-
-def checked(spec: ModelSpec | None = None, task: Any = "classification", **step: Any) -> None:
-    sample, outputs = {"classification": ((1, 8, 8), 10), "regression": ((6,), 2), "anomaly": ((10,), 0)}[task]
-    PyTorch().check_pass(Distill.model_validate(step), spec or spec_of("resnet8"), task, sample, outputs)
-
-
-@pytest.mark.parametrize(
-    ("step", "says"),
-    [
-        ({"student": "ds_cn"}, r"'ds_cn'.*where: distill\.ds_cn, student\n.*did you mean 'ds_cnn'"),
-        ({"student": "ds_cnn", "options": {"widht": 8}}, r"'widht'.*distill\.ds_cnn, options\.widht.*did you mean 'width'"),
-        ({"student": "cnn1d"}, r"sensor windows.*distill\.cnn1d, student.*'ds_cnn'"),
-        ({"student": "own_students:three"}, r"\(1, 3\).*\(1, 10\).*distill\.three, student: own_students:three"),
-        ({"student": "own_students:threee"}, r"has no 'threee'.*distill\.threee.*did you mean 'three'"),
-        ({"options": {"width": 8}}, r"the model itself.*distill\.self_w8, options.*name a student"),
-        ({"student": "mlp", "loss": "hint"}, r"none in common.*8 x 8, 4 x 4, 2 x 2; the student's are none.*'loss: kd'"),
-        ({"ensemble": 2, "teacher": {"architecture": "mlp", "weights": "w.pt"}}, "remove 'ensemble' or 'teacher'"),
-        (
-            {"teacher": {"architecture": "mlp", "weights": "absent.pt"}},
-            r"no such file.*self, teacher\.weights: absent",
-        ),
-        ({"teacher": {"architecture": "mlp", "weights": "other.pt"}}, r"do not fit the model.*distill\.self, teacher\.weights"),
-        ({"teacher": {"architecture": "mlp", "weights": "pickle.pt"}}, r"any code.*'allow_pickle: true' below teacher"),
-        ({"teacher": {"architecture": "own_students:three", "weights": "three.pt"}}, r"\(1, 10\).*self, teacher\.architecture"),
-        ({"training": {"augmentation": {"shift": 8}}}, r"out of sight.*distill\.self, training\.augmentation\.shift"),
-    ],
-)
-def test_what_cannot_be_distilled_is_refused_before_training(own: str, step: dict[str, Any], says: str) -> None:
-    torch.save(build(spec_of("mlp", {"hidden": [9]}), (1, 8, 8), 10).state_dict(), "other.pt")
-    torch.save(build(spec_of("mlp"), (1, 8, 8), 10), "pickle.pt")
-    torch.save(build(spec_of(f"{own}:three"), (1, 8, 8), 3).state_dict(), "three.pt")
-    with pytest.raises(EdgewrightError, match=f"(?s){says}"):
-        checked(**step)
-
-
-def test_losses_and_ensembles_that_the_task_does_not_know_are_refused(own: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="dkd compares classes, and the task is regression"):
-        checked(spec_of("mlp"), "regression", loss="dkd")
-    torch.save(nn.Linear(10, 1).state_dict(), "score.pt")
-    as_it_is = ModelSpec(architecture=f"{own}:score", weights="score.pt", training=None)
-    with pytest.raises(ModelError, match="no reconstruction"):
-        checked(as_it_is, "anomaly", student="mlp")
-    with pytest.raises(ModelError, match=r"(?s)'training: null'.*model\.training"):
-        checked(as_it_is, "anomaly", ensemble=2)
-
-
-@pytest.mark.parametrize("loss", ["kd", "dkd", "hint"])
-def test_what_can_be_distilled_passes_the_check(loss: str) -> None:
-    checked(loss=loss)
-    checked(loss=loss, **SMALL)
-    checked(spec_of("mlp"), "anomaly", student="mlp")
-
-
-def macs(architecture: str, options: dict[str, Any], sample: tuple[int, ...], outputs: int) -> int:
-    return count_macs(build(spec_of(architecture, options), sample, outputs).eval(), sample)
-
-
-STUDENTS = [("ds_resnet", {"width": 16}), ("ds_resnet", {"width": 8})]
-
-
-@pytest.mark.parametrize(
-    ("architecture", "options", "sample", "outputs", "expected"),
-    [
-        ("resnet8", {}, (1, 8, 8), 10, [*STUDENTS[:1], ("resnet8", {"width": 8}), *STUDENTS[1:]]),
-        ("resnet8", {"width": 48, "dropout": 0.1}, (1, 8, 8), 10, [("resnet8", {"width": 24, "dropout": 0.1}), *STUDENTS]),
-        ("cnn1d", {"width": 32}, (3, 32), 4, [("cnn1d", {"width": 16}), ("cnn1d", {"width": 8})]),
-        ("mlp", {"hidden": [64, 32]}, (6,), 2, [("mlp", {"hidden": [32, 16]})]),
-        ("mlp", {"hidden": [64], "bottleneck": 4}, (10,), 0, [("mlp", {"hidden": [32], "bottleneck": 4})]),
-        ("own_students:three", {}, (1, 8, 8), 3, []),
-        ("own_students:net", {}, (3, 32, 32), 10, [("own_students:net", {"width": 4})]),
-        ("resnet8", {"width": 4}, (1, 8, 8), 10, []),
-    ],
-)
-def test_students_worth_trying_are_smaller_largest_first(
-    own: str,
-    architecture: str,
-    options: dict[str, Any],
-    sample: tuple[int, ...],
-    outputs: int,
-    expected: list[tuple[str, dict[str, Any]]],
-) -> None:
-    found = PyTorch().students(spec_of(architecture, options), sample, outputs)
-    assert list(found) == expected
-    sizes = [macs(*student, sample, outputs) for student in found]
-    assert sizes == sorted(sizes, reverse=True)
-    assert all(2 * size <= macs(architecture, options, sample, outputs) for size in sizes)
-    for name, chosen in found:
-        PyTorch().check(spec_of(name, chosen), "classification" if outputs else "anomaly", sample, outputs)
-
-
-def test_a_model_of_ones_own_without_width_gets_shipped_students(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("own_wide.py").write_text(
-        "from torch import nn\n"
-        "def image(sample, outputs):\n"
-        "    layers = nn.Conv2d(sample[0], 64, 3), nn.Conv2d(64, 64, 3), nn.Flatten(), nn.LazyLinear(outputs)\n"
-        "    return nn.Sequential(*layers)\n"
-        "def table(sample, outputs): return nn.Sequential(nn.Linear(sample[0], 400), nn.Linear(400, outputs))\n"
-        "def window(sample, outputs):\n"
-        "    return nn.Sequential(nn.Conv1d(sample[0], 64, 9), nn.Conv1d(64, 64, 9), nn.Flatten(), nn.LazyLinear(outputs))\n"
-    )
-    images = PyTorch().students(spec_of("own_wide:image"), (1, 16, 16), 10)
-    assert images == (("ds_resnet", {"width": 16}), ("ds_resnet", {"width": 8}))
-    assert PyTorch().students(spec_of("own_wide:window"), (3, 64), 4) == (("cnn1d", {"width": 16}), ("cnn1d", {"width": 8}))
-    assert PyTorch().students(spec_of("own_wide:table"), (20,), 2) == (("mlp", {"hidden": [32, 32]}),)
-    names = {Distill(student=name, options=options).name for name, options in images}
-    assert len(names) == 2
 
 
 def test_answers_that_are_looked_up_are_those_to_the_flipped_image(teacher: Candidate, clean: Dataset, tmp_path: Path) -> None:
