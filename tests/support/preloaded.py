@@ -11,6 +11,8 @@ from sqlalchemy.engine import Engine
 from zenml.integrations.registry import integration_registry
 from zenml.stack.flavor_registry import FlavorRegistry
 
+from edgewright.fingerprint import of_code
+
 for module in (
     "edgewright.cli.check",
     "edgewright.cli.run",
@@ -44,6 +46,7 @@ for module in (
 ):
     importlib.import_module(module)
 
+of_code("edgewright.pipelines.edge_release")  # sources that are parsed once are not parsed again
 integration_registry.activate_integrations()
 flavors = FlavorRegistry()
 flavors.builtin_flavors, flavors.integration_flavors  # noqa: B018 - imports them, as the making of a store does
