@@ -46,7 +46,7 @@ class Positions:
 
 def is_taken(layer: nn.Module) -> bool:
     """Whether the layer is of a kind that is decomposed: linear, or a convolution without groups, padded evenly with zeros."""
-    if type(layer) in _CONVOLUTIONS:
+    if type(layer) is nn.Conv1d or type(layer) is nn.Conv2d:
         return layer.groups == 1 and layer.padding_mode == "zeros" and _padding(layer) is not None
     return type(layer) is nn.Linear
 
