@@ -160,6 +160,7 @@ def _run(
     os.dup2(stream, 2)
     os.chdir(folder)
     os.environ.update(environment)
+    tempfile.tempdir = None  # the fork server has looked for it already, in another environment
     if kill_in:
         _arm(kill_in, lambda _: os.kill(os.getpid(), signal.SIGKILL))
     if interrupt_in:
