@@ -27,6 +27,9 @@ class DeviceFacts(Frozen):
     os: str
     threads: int = Field(description="Threads the runtime was allowed to use.")
     governor: str | None = Field(default=None, description="CPU frequency governor, when the system tells.")
+    frequency_mhz: float | None = Field(
+        default=None, description="Highest CPU frequency that the governor may take, when the system tells."
+    )
     handed_in: dict[str, str] = Field(
         default_factory=dict, description="Of a recorded device: the sha256 of each file its answers were read from, by name."
     )

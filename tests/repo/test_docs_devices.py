@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Targets shown on the page about devices are valid, and every option of the devices stands in a table of it."""
+"""Targets shown on the pages about devices and measuring are valid; every option of the devices stands in a table."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,11 @@ from edgewright.plugins import find
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "devices.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
-def test_targets_of_the_page_are_valid(block: str) -> None:
+MEASURE = (Path(__file__).parents[2] / "docs" / "how-to" / "measure.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE + MEASURE, re.DOTALL))
+def test_targets_of_the_pages_are_valid(block: str) -> None:
     config = ReleaseConfig.model_validate(yaml.safe_load(block))
     for target in config.targets:
         bench = bench_of(target, config.measuring)
