@@ -41,7 +41,8 @@ def soak(session: Session, samples: list[Array], seconds: float, clock: Clock = 
     Returns:
         The fields of SoakFacts.
     """
-    length, medians, runs, jumps = int(seconds * 1e9 / WINDOWS), [], 0, 0
+    length, runs, jumps = int(seconds * 1e9 / WINDOWS), 0, 0
+    medians: list[float] = []
     before = thermal.look()
     while len(medians) < WINDOWS and jumps <= JUMPS:
         taken, spent = array("q"), 0
