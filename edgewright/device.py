@@ -61,6 +61,7 @@ class ProbeFacts(Frozen):
     """What one fresh process saw."""
 
     latencies_ms: tuple[float, ...] = ()
+    batch: int = Field(default=1, description="Samples of one timed run.")
     cold_start_ms: float | None = Field(default=None, description="Opening the file and its first inference; None: not timed.")
     load_per_core: float | None = Field(
         default=None, description="Load average over cores before it was timed, where it is told."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgewright.measure import DeviceFacts, Measurement
+from edgewright.measure import THROUGHPUT, DeviceFacts, Measurement
 from edgewright.metrics import metric as find_metric
 from edgewright.validation import Parity, ValidationFacts, ValidationRun
 
@@ -33,11 +33,9 @@ def join_runs(runs: Sequence[ValidationRun], metric: str, out: Path) -> Validati
             np.save(out / "outputs.npy", run.outputs(), allow_pickle=False)
     joined = worst.model_copy(
         update={
-            "measurements": _worst_of_each(
-                [facts.measurements for facts in every], every, {metric} if higher_is_better else set()
-            ),
-            "parent": _worst_of_each([facts.parent for facts in every], every, set()),
-            "ratios": _worst_of_each([facts.ratios for facts in every], every, set()),
+            "measurements": _worst_of_each([facts.measurements for facts in every], every, metric if higher_is_better else ""),
+            "parent": _worst_of_each([facts.parent for facts in every], every),
+            "ratios": _worst_of_each([facts.ratios for facts in every], every),
             "parity": least_alike.parity,
             "sanity": least_alike.sanity,
             "device": _together([facts.device for facts in every]),
@@ -64,12 +62,16 @@ def _distance(parity: Parity) -> tuple[float, float]:
 
 
 def _worst_of_each(
-    taken: Sequence[dict[str, Measurement]], every: Sequence[ValidationFacts], more_is_better: set[str]
+    taken: Sequence[dict[str, Measurement]], every: Sequence[ValidationFacts], metric: str = ""
 ) -> dict[str, Measurement]:
-    """The worst measurement of each name that all devices have, with the name of its device."""
+    """The worst measurement of each name that all devices have, with the name of its device.
+
+    More is worse, but of throughput, and of ``metric`` where one is named.
+    """
+    devices = [facts.device.name for facts in every]
     names = [name for name in taken[0] if all(name in of_one for of_one in taken)]
     return {
-        name: _worst([of_one[name] for of_one in taken], [facts.device.name for facts in every], name in more_is_better)
+        name: _worst([of_one[name] for of_one in taken], devices, name == metric or name.startswith(THROUGHPUT))
         for name in names
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 from edgewright.artifact import Artifact
 from edgewright.bench import Array, Bench
 from edgewright.device import ProbeFacts, ProbePlan, SoakFacts, Stretch
-from edgewright.measure import Measurement
+from edgewright.measure import THROUGHPUT, Measurement
 from edgewright.meter import Unreadable, energies
 from edgewright.progress import stage
 from edgewright.stats.mean import CONFIDENCE, mean_interval
@@ -54,7 +54,7 @@ def lasting(bench: Bench, artifact: Artifact, stored: Array, seed: int) -> Taken
         DeviceError: the device could not run the file.
     """
     taken, target = Taken(), bench.target
-    asked = [*(f"throughput_b{size}" for size in target.batches), *(["soak_drift"] if target.soak else [])]
+    asked = [*(f"{THROUGHPUT}{size}" for size in target.batches), *(["soak_drift"] if target.soak else [])]
     if asked and (why_not := _why_not(bench)):
         return Taken(unknown=dict.fromkeys(asked, why_not))
     for size in target.batches:
@@ -106,10 +106,10 @@ def _why_not(bench: Bench) -> str:
 
 
 def _throughput(bench: Bench, artifact: Artifact, stored: Array, size: int) -> Taken:
-    name, measuring = f"throughput_b{size}", bench.measuring
+    name, measuring = f"{THROUGHPUT}{size}", bench.measuring
     with stage(f"Taking the throughput of {artifact.facts.recipe} in batches of {size}"):
         seen = _probe(bench, artifact, stored, batch=size, warmup=measuring.warmup, invocations=measuring.invocations)
-    if not seen.latencies_ms:
+    if not seen.latencies_ms or seen.batch != size:  # a device of a user's own may not know of batches
         return Taken(unknown={name: seen.why_not or f"device {bench.device.name!r} runs no batches"})
     low, high = interval(seen.latencies_ms, 0.5)
     per_second = 1000 * size

@@ -4,7 +4,7 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from edgewright.config.base import Config, Name
 from edgewright.config.recipe import Ladder
@@ -68,6 +68,17 @@ class Target(Config):
     fleet: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] | None = None
     """Several devices by name, each with options of its own beside `device_options`. Every one runs the artifact, and the gate
     takes the worst, rule by rule."""
+
+    @field_validator("fleet")
+    @classmethod
+    def _distinct(cls, fleet: dict[str, dict[str, Any]] | None) -> dict[str, dict[str, Any]] | None:
+        seen: list[tuple[str, dict[str, Any]]] = []
+        for name, options in (fleet or {}).items():
+            same = next((other for other, known in seen if known == options), None)
+            if same is not None:
+                raise ValueError(f"{same!r} and {name!r} have the same options, so they are one device; give each its own")
+            seen.append((name, options))
+        return fleet
 
     @property
     def members(self) -> tuple[Self, ...]:

@@ -61,6 +61,7 @@ def run_plan(
     outputs = _outputs(session, stored, manifest) if plan.outputs else None
     facts = {
         "latencies_ms": latencies,
+        "batch": plan.batch,
         "cold_start_ms": cold,
         "load_per_core": busy,
         "peak_memory_bytes": max(peak - idle, 0) if peak is not None and idle is not None else None,

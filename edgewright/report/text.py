@@ -8,7 +8,7 @@ import math
 
 from edgewright.artifact import TensorSpec
 from edgewright.gate.verdict import Finding
-from edgewright.measure import DeviceFacts, Measurement
+from edgewright.measure import THROUGHPUT, DeviceFacts, Measurement
 
 UNKNOWN = "unknown"
 #: What nobody took is listed as unknown; these are the quantities every artifact is asked for, beside its metric.
@@ -44,8 +44,8 @@ _UNIT_OF_RULE = {"worst_class": "fraction", "latency": "ms", "size": "bytes", "m
 
 def named(name: str) -> str:
     """Write the name of a measurement: 'throughput_b8' as 'Throughput, batches of 8'; a metric's stays as it is."""
-    if name.startswith("throughput_b"):
-        return f"Throughput, batches of {name.removeprefix('throughput_b')}"
+    if name.startswith(THROUGHPUT):
+        return f"Throughput, batches of {name.removeprefix(THROUGHPUT)}"
     return (QUANTITIES | FURTHER).get(name, name)
 
 

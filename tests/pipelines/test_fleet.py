@@ -16,6 +16,7 @@ class Board(NullDevice):
 
     class Options(NullDevice.Options):
         wrong: float = 0.0
+        desk: int = 0
 
     def probe(self, file, manifest, inputs, plan, options):
         facts, outputs = super().probe(file, manifest, inputs, plan, options)
@@ -32,8 +33,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     project = Project(tmp_path_factory.mktemp("fleet"), AFFINE)
     (Path(project.folder) / "boards.py").write_text(DEVICE, encoding="utf-8")
     target = AFFINE["targets"][0] | {"device": "boards:Board"}
-    agrees, disagrees = {"pi-a": {}, "pi-b": {}}, {"pi-a": {}, "pi-c": {"wrong": 0.1}}
-    targets = [target | {"name": name, "fleet": fleet} for name, fleet in (("agrees", agrees), ("disagrees", disagrees))]
+    agrees, disagrees = {"pi-a": {}, "pi-b": {"desk": 1}}, {"pi-a": {}, "pi-c": {"wrong": 0.1}}
+    more = {"agrees": {"batches": [2], "soak": "1s"}, "disagrees": {}}
+    fleets = {"agrees": agrees, "disagrees": disagrees}
+    targets = [target | {"name": name, "fleet": fleet} | more[name] for name, fleet in fleets.items()]
     project.write(ladder=["ptq_w8a8"], targets=targets)
     ended = project.edgewright("run", "release.yaml")
     assert ended.code == 1, ended.output
@@ -60,3 +63,13 @@ def test_one_device_that_disagrees_on_a_tenth_of_the_samples_stops_the_target_an
     assert {"accuracy", "parity"} <= broken.keys()
     for finding in broken.values():
         assert finding["reason"].startswith("pi-c: ")
+
+
+def test_what_lasts_is_taken_once_of_the_rung_that_stands(
+    released: tuple[dict[str, Any], str],
+) -> None:
+    targets, page = released
+    rung = targets["agrees"]["rungs"][0]
+    assert {"throughput_b2", "soak_drift"} <= rung["test"]["measurements"].keys()
+    assert not {"throughput_b2", "soak_drift"} & rung["validation"]["measurements"].keys()
+    assert "Throughput, batches of 2" in page

@@ -60,7 +60,7 @@ def test_a_clock_that_jumps_makes_no_nonsense_of_a_soak(jump: int) -> None:
 def test_a_clock_that_jumps_all_the_time_gives_no_medians_and_the_reason() -> None:
     seen = soak(Session(), SAMPLES, 3.0, Clock(lambda run: -MS if run % 10 == 9 else MS))
     assert seen["medians_ms"] == []
-    assert "took less than nothing or more than 0.1 s by the device's clock: it jumps" in seen["why_not"]
+    assert "took less than nothing or more than 60 s by the device's clock: it jumps" in seen["why_not"]
 
 
 def powercap(folder: Path, energy: str = "990", largest: str = "999") -> Path:
