@@ -4,6 +4,8 @@
 Each timing is a fresh process, and the two files take turns, so that both see the same machine.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,9 +17,9 @@ from edgewright.config.base import Config
 from edgewright.config.gate import Measuring
 from edgewright.config.target import Target
 from edgewright.device import Device, ProbeFacts, ProbePlan
-from edgewright.errors import ConfigError
+from edgewright.errors import ConfigError, DeviceError
 from edgewright.formats import runtime_of_format
-from edgewright.measure import Evidence, weakest
+from edgewright.measure import DeviceFacts, Evidence, weakest
 from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.runtime import Runtime
@@ -52,7 +54,36 @@ class Bench:
             invocations=self.measuring.invocations if timing else 0,
             outputs=not timing,
         )
-        return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
+        return self.run(artifact, stored, plan)
+
+    def facts(self) -> DeviceFacts:
+        """Describe the device; one of a fleet has its name there.
+
+        Raises:
+            DeviceError: the device cannot be asked.
+        """
+        with self._named_in_errors():
+            facts = self.device.facts(self.measuring.threads, self.options)
+        return facts.model_copy(update={"name": self.target.member}) if self.target.fleet else facts
+
+    def run(self, artifact: Artifact, stored: Array, plan: ProbePlan) -> tuple[ProbeFacts, Array | None]:
+        """Run a plan in one fresh process.
+
+        Raises:
+            DeviceError: the device could not run the file.
+        """
+        with self._named_in_errors():
+            return self.device.probe(artifact.main_file, artifact.facts, stored, plan, self.options)
+
+    @contextmanager
+    def _named_in_errors(self) -> Iterator[None]:
+        """Say which device of a fleet it was."""
+        try:
+            yield
+        except DeviceError as error:
+            if not self.target.fleet:
+                raise
+            raise DeviceError(f"{self.target.member}: {error.what}", where=error.where, to_do=error.to_do) from error
 
     def for_file(self, artifact: Artifact) -> "Bench":
         """The same device with the runtime that runs this file: a float file may be of another format than the target's."""
@@ -118,17 +149,18 @@ class Timings:
 
 
 def bench_of(target: Target, measuring: Measuring) -> Bench:
-    """Return the bench of a target.
+    """Return the bench of a target; of a fleet, that of its first device.
 
     Raises:
         ConfigError: its device takes no such option.
     """
     runtime, device = create("runtimes", target.runtime), create("devices", target.device)
     try:
-        options = device.Options.model_validate(target.device_options)
+        options = device.Options.model_validate(target.options_of_device)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in ("device_options", *first["loc"]))
+        given = f"fleet.{target.member}" if target.fleet else "device_options"
+        where = ".".join(str(part) for part in (given, *first["loc"]))
         raise ConfigError(first["msg"], where=f"target {target.name}: {where}") from None
     return Bench(device, options, runtime, target, measuring)
 
@@ -139,7 +171,7 @@ def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact | None, stor
     A parent of another format is run by its own runtime.
 
     Raises:
-        DeviceError: the device could not run one of them.
+        DeviceError: the device could not run one of them, or was busy where `under_load` is 'refuse'.
     """
     own, floats = Timings(), Timings()
     turns = [(bench, artifact, own)]
@@ -151,5 +183,15 @@ def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact | None, stor
         for _ in range(bench.processes):
             for at, file, timings in turns:
                 timings.add(at.probe(file, samples, timing=True)[0])
+                _refuse_load(bench, timings)
                 advance()
     return own, floats
+
+
+def _refuse_load(bench: Bench, timings: Timings) -> None:
+    if timings.busy and bench.measuring.under_load == "refuse":
+        raise DeviceError(
+            f"no latency was taken on {bench.target.member or bench.device.name}{timings.busy}",
+            where="measuring.under_load: refuse",
+            to_do="stop what else runs there and try again in a minute, or set it to mark",
+        )

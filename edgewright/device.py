@@ -11,6 +11,7 @@ from pydantic import Field
 from edgewright.artifact import ArtifactManifest
 from edgewright.config.base import Config
 from edgewright.measure import DeviceFacts, Evidence, Frozen
+from edgewright.onboard.lasting import STRETCH_S
 
 #: environment variables by which numeric libraries take their number of threads
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -24,12 +25,43 @@ class ProbePlan(Frozen):
     warmup: int = 0
     invocations: int = Field(default=0, description="Timed runs of single samples, round and round the inputs; 0: none.")
     outputs: bool = Field(description="Whether the outputs of all inputs are brought back.")
+    batch: int = Field(default=1, description="Samples of one timed run.")
+    soak_s: float = Field(default=0, description="Seconds to run without a pause; 0: none.")
+    stretches: int = Field(default=0, description="Stretches of a second each, over which energy is taken; 0: none.")
+    counters: bool = Field(default=False, description="Whether the processor's own energy counters are read around stretches.")
+
+    @property
+    def lasts_s(self) -> float:
+        """Seconds that the plan itself asks for, beside what loading and counted runs take."""
+        return self.soak_s + STRETCH_S * self.stretches
+
+
+class SoakFacts(Frozen):
+    """What a device did that ran without a pause."""
+
+    medians_ms: tuple[float, ...] = Field(description="Median latency of each part of the soak, parts of one length.")
+    runs: int
+    throttled: tuple[str, ...] = Field(default=(), description="Files of the system that told of throttling meanwhile.")
+    told: bool = Field(default=False, description="Whether the system tells of throttling at all.")
+    celsius: float | None = Field(default=None, description="Hottest temperature at its end, where the system tells.")
+    why_not: str = Field(default="", description="Why there are no medians.")
+
+
+class Stretch(Frozen):
+    """Inferences without a pause, over which energy is taken."""
+
+    started_s: float = Field(description="Unix time of the device's clock.")
+    ended_s: float
+    seconds: float = Field(description="By a monotonic clock: the other one may be set meanwhile.")
+    inferences: int
+    energy_uj: int | None = Field(default=None, description="By the processor's counters; None: not asked.")
 
 
 class ProbeFacts(Frozen):
     """What one fresh process saw."""
 
     latencies_ms: tuple[float, ...] = ()
+    batch: int = Field(default=1, description="Samples of one timed run.")
     cold_start_ms: float | None = Field(default=None, description="Opening the file and its first inference; None: not timed.")
     load_per_core: float | None = Field(
         default=None, description="Load average over cores before it was timed, where it is told."
@@ -43,6 +75,9 @@ class ProbeFacts(Frozen):
         default=None,
         description="Largest difference of any output when the first samples are run again after all others; None: not tried.",
     )
+    soak: SoakFacts | None = None
+    stretches: tuple[Stretch, ...] = ()
+    why_not: str = Field(default="", description="Why a batch or stretches that were asked for were not run.")
 
 
 class Device(ABC):

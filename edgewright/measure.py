@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 Evidence = Literal["measured", "emulated", "estimated"]
 
 
+THROUGHPUT = "throughput_b"
+"""Begins the name of a throughput; the size of its batches follows."""
+
+
 class Frozen(BaseModel):
     """Base of all facts: immutable, and strict about its keys."""
 
@@ -27,6 +31,9 @@ class DeviceFacts(Frozen):
     os: str
     threads: int = Field(description="Threads the runtime was allowed to use.")
     governor: str | None = Field(default=None, description="CPU frequency governor, when the system tells.")
+    frequency_mhz: float | None = Field(
+        default=None, description="Highest CPU frequency that the governor may take, when the system tells."
+    )
     handed_in: dict[str, str] = Field(
         default_factory=dict, description="Of a recorded device: the sha256 of each file its answers were read from, by name."
     )
@@ -36,7 +43,7 @@ class Measurement(Frozen):
     """A value that was taken, with its unit, sample size, interval and evidence."""
 
     value: float
-    unit: str = Field(description="'ms', 'bytes', 'fraction', 'LSB' or the metric's own unit.")
+    unit: str = Field(description="'ms', 'bytes', 'fraction', 'LSB', 'mJ', 'samples/s', 'ratio' or the metric's own unit.")
     n: int = Field(ge=1, description="How many observations the value rests on.")
     low: float | None = Field(default=None, description="Lower end of the interval; None when there is none.")
     high: float | None = Field(default=None, description="Upper end of the interval; None when there is none.")

@@ -105,8 +105,10 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
             to_do=f"it takes: {', '.join(exporter.frameworks)}",
         )
     _check_options(runtime, target.options, f"{where}.options")
-    _check_options(device, target.device_options, f"{where}.device_options")
-    _check_device(device, target, where)
+    for member in target.members:
+        place = f"{where}.fleet.{member.member}" if target.fleet else f"{where}.device_options"
+        _check_options(device, member.options_of_device, place)
+        _check_device(device, member, where)
     elsewhere = runtime.why_not_here(runtime.Options.model_validate(target.options))
     if elsewhere and device.on_this_machine:
         raise ConfigError(
@@ -125,7 +127,7 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
 
 def _check_device(device: Any, target: Target, where: str) -> None:
     try:
-        device.check(target.runtime, device.Options.model_validate(target.device_options))
+        device.check(target.runtime, device.Options.model_validate(target.options_of_device))
     except ConfigError as error:
         raise ConfigError(error.what, where=f"{where}.device: {target.device}", to_do=error.to_do) from error
 

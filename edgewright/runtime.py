@@ -55,6 +55,8 @@ class Session(Protocol):
     """A loaded file, ready to run.
 
     One whose file keeps state has `reset()` as well, which forgets it: outputs are taken as if each sample were the first.
+    One that can take batches has `resize(batch: int)`: from then on `run` takes and returns (batch, …); an ExportError says
+    why this file cannot.
     """
 
     def run(self, sample: Array) -> Array:

@@ -21,7 +21,7 @@ from edgewright.config import GateConfig, Measuring, Target
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, nearest
 from edgewright.gate.judge import Look, judge
-from edgewright.gate.limits import latency_findings, memory_findings, size_findings
+from edgewright.gate.limits import energy_findings, latency_findings, memory_findings, size_findings
 from edgewright.gate.sanity import sanity_findings
 from edgewright.gate.screen import screen
 from edgewright.gate.verdict import Finding, Verdict
@@ -138,7 +138,7 @@ def _place_of_reference(question: Question) -> Question:
     """Where the reference is run for its outputs: here, when the device only answers from what was handed in."""
     if not find("devices", question.target.device).recorded:
         return question
-    return replace(question, target=question.target.model_copy(update={"device": "local", "device_options": {}}))
+    return replace(question, target=question.target.model_copy(update={"device": "local", "device_options": {}, "fleet": None}))
 
 
 def _outputs(reference: Artifact, question: Question) -> Array:
@@ -152,7 +152,8 @@ def _outputs(reference: Artifact, question: Question) -> Array:
 def _alone(facts: ValidationFacts, counts: ClassCounts, question: Question) -> tuple[Finding, ...]:
     """What can be said of a file without a reference."""
     budget, gate = question.target.budget, question.gate
-    findings = [*size_findings(budget, facts), *latency_findings(budget, facts), *memory_findings(budget, facts)]
+    limits = (size_findings, latency_findings, memory_findings, energy_findings)
+    findings = [finding for of_limit in limits for finding in of_limit(budget, facts)]
     if budget.min_class_accuracy is not None:
         findings.append(worst_class(counts, budget.min_class_accuracy, gate.alpha, gate.power))
     return (*findings, *sanity_findings(facts.sanity, gate.parity, with_reference=False))

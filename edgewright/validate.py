@@ -18,6 +18,7 @@ from edgewright.config.gate import Measuring
 from edgewright.config.target import Target
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ExportError
+from edgewright.lasting import Taken, energy, lasting
 from edgewright.measure import Measurement, weakest
 from edgewright.metrics import metric as find_metric
 from edgewright.onboard.preprocess import prepare
@@ -61,7 +62,7 @@ def validate_artifact(
         measuring: how latency and memory are taken.
         seed: of the resampling behind intervals.
         out: empty folder the run is written into.
-        timing: False takes outputs alone, no latency and no memory.
+        timing: False takes no latency and no memory; what else the target asks for (batches, soak, energy) is taken.
 
     Raises:
         ExportError: the file is not what its manifest claims, or its outputs are not usable numbers.
@@ -79,8 +80,10 @@ def validate_artifact(
         sanity = _examine(artifact, dataset, split, outputs, baseline_outputs, probed.repeat_difference)
         timed = timing and bench.timed
         own, floats = time_in_turn(bench, artifact, parent, stored) if timed else (Timings(), Timings())
-        measurements = _measurements(bench, artifact, own)
-        parents = _measurements(bench.for_file(parent), parent, floats) if parent is not None else {}
+        more, spent = lasting(bench, artifact, stored, seed), energy(bench, artifact, stored)
+        more.add(spent)
+        measurements = _measurements(bench, artifact, own) | more.measurements
+        parents = _of_parent(bench, parent, floats, stored)
         score = metric_measurement(find_metric(metric), dataset.labels(split), outputs, seed, bench.output_evidence)
         facts = ValidationFacts(
             target=target.name,
@@ -92,11 +95,22 @@ def validate_artifact(
             ratios=_ratios(measurements, parents, own, floats, seed, bench),
             parity=parity,
             sanity=sanity,
-            device=bench.device.facts(measuring.threads, bench.options),
+            device=bench.facts(),
+            unknown=more.unknown,
+            notes=tuple(more.notes),
         )
     np.save(out / "outputs.npy", outputs, allow_pickle=False)
     np.savez(out / "latencies.npz", artifact=np.asarray(own.latencies_ms), parent=np.asarray(floats.latencies_ms))
     return ValidationRun.seal(out, facts)
+
+
+def _of_parent(bench: Bench, parent: Artifact | None, floats: Timings, stored: Array) -> Measurements:
+    """What is taken of the float parent, by its own runtime; nothing where there is none."""
+    if parent is None:
+        return {}
+    its = bench.for_file(parent)
+    spent = energy(its, parent, stored) if its.runtime.runs_float else Taken()
+    return _measurements(its, parent, floats) | spent.measurements
 
 
 def finite(outputs: Array | None) -> Array:
@@ -169,9 +183,10 @@ def _ratios(
     ratios = {}
     if own.latencies_ms and floats.latencies_ms:
         ratios["latency_p50_ms"] = median_ratio(own.latencies_ms, floats.latencies_ms, seed, bench.latency_evidence)
-    for name in ("size_bytes", "peak_memory_bytes"):
+    for name in ("size_bytes", "peak_memory_bytes", "energy_mj"):
         mine, its = measurements.get(name), parents.get(name)
-        if mine is not None and its is not None and its.value > 0 and mine.method == its.method:
+        alike = mine is not None and its is not None and (mine.method == its.method or name == "energy_mj")
+        if mine is not None and its is not None and its.value > 0 and alike:
             ratios[name] = Measurement(
                 value=mine.value / its.value,
                 unit="ratio",

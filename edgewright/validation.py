@@ -70,8 +70,9 @@ class ValidationFacts(Frozen):
     split: SplitName
     measurements: dict[str, Measurement] = Field(
         description="By name: the metric, latency_p50_ms, latency_p95_ms, latency_p99_ms, size_bytes, cold_start_ms, "
-        "peak_memory_bytes, "
-        "and what a compiler estimates: latency_ms (one inference), npu_cycles, flash_bytes, dram_bytes. "
+        "peak_memory_bytes, energy_mj (one inference), throughput_b8 (samples a second in batches of 8), soak_drift "
+        "(median latency at the end of a soak over that at its beginning), and what a compiler estimates: "
+        "latency_ms (one inference), npu_cycles, flash_bytes, dram_bytes. "
         "What nobody took is absent."
     )
     parent: dict[str, Measurement] = Field(description="The float parent's, taken in turn with the artifact's.")
@@ -79,17 +80,33 @@ class ValidationFacts(Frozen):
     parity: Parity
     sanity: Sanity
     device: DeviceFacts
+    unknown: dict[str, str] = Field(
+        default_factory=dict, description="Why a number that was asked for was not taken, by its name."
+    )
+    notes: tuple[str, ...] = Field(default=(), description="What a person has to know of the numbers, such as throttling.")
+    fleet: tuple["ValidationFacts", ...] = Field(
+        default=(), description="The same of each device, where the target has several: then the facts above are their worst."
+    )
 
 
 class ValidationRun(Bundle[ValidationFacts]):
-    """The facts, outputs.npy (float32 outputs of every sample of the split) and latencies.npz (ms, artifact and parent)."""
+    """The facts, outputs.npy (float32 outputs of every sample of the split) and latencies.npz (ms, artifact and parent).
+
+    Of a fleet: outputs.npy of the device with the worst metric, and outputs-<device>.npy of each.
+    """
 
     Facts = ValidationFacts
 
-    def outputs(self) -> NDArray[np.float32]:
-        """Float32 outputs (N, …) of the file, in the split's order."""
-        array: NDArray[np.float32] = np.load(self.path / "outputs.npy", allow_pickle=False)
+    def outputs(self, device: str = "") -> NDArray[np.float32]:
+        """Float32 outputs (N, …) of the file, in the split's order; of a fleet, those of one device."""
+        name = f"outputs-{device}.npy" if device else "outputs.npy"
+        array: NDArray[np.float32] = np.load(self.path / name, allow_pickle=False)
         return array
+
+    def outputs_by_device(self) -> dict[str, NDArray[np.float32]]:
+        """Outputs of each device of a fleet, by its name; of a single device, by the empty name."""
+        names = [facts.device.name for facts in self.facts.fleet] or [""]
+        return {name: self.outputs(name) for name in names}
 
 
 class BaselineFacts(Frozen):

@@ -14,7 +14,8 @@ from edgewright.gate.screen import screen_model
 from edgewright.gate.verdict import Finding, Verdict
 from edgewright.ladder import why_not
 from edgewright.metrics import metric as find_metric
-from edgewright.pipelines.context import Context, Handle, Model, Toolkit, place_of, step_id
+from edgewright.pipelines.context import Context, Handle, Model, Toolkit, step_id
+from edgewright.pipelines.every_device import on_every_device
 from edgewright.plugins import create
 from edgewright.report.facts import RungFacts
 from edgewright.steps.compress_file import compress_file
@@ -114,20 +115,26 @@ class Attempt:
 
     def _validate(self, artifact: Handle, parent: Handle, model: Model, split: SplitName, word: str) -> Handle:
         config = self.context.config
-        return validate_artifact(
-            artifact,
-            parent,
-            self.context.dataset,
-            model.outputs,
-            place_of(self.target),
-            split,
-            config.metric_name,
-            config.measuring,
-            config.seed,
-            timing=split == "validation",
-            plugin=Toolkit.of(self.target).device_digest,
-            id=step_id(word, self.target.name, self.rung.name),
-        )
+        # what has a budget decides which rung stands; the rest is taken once, of the rung that does
+        left_out = {"batches": (), "soak": None} if split == "validation" else {"energy": None}
+
+        def validate(target: Target, digest: str, name: str) -> Handle:
+            return validate_artifact(
+                artifact,
+                parent,
+                self.context.dataset,
+                model.outputs,
+                target.model_copy(update=left_out),
+                split,
+                config.metric_name,
+                config.measuring,
+                config.seed,
+                timing=split == "validation",
+                plugin=digest,
+                id=name,
+            )
+
+        return on_every_device(self.target, config.metric_name, validate, word, self.target.name, self.rung.name)
 
 
 def in_words(error: Exception) -> str:

@@ -10,7 +10,8 @@ from edgewright.gate.verdict import Outcome, Verdict
 from edgewright.gate.worth_it import AXIS_OF
 from edgewright.measure import Measurement
 from edgewright.pipelines.attempt import Attempt, Standing, in_words
-from edgewright.pipelines.context import Context, Handle, Toolkit, place_of, step_id
+from edgewright.pipelines.context import Context, Handle
+from edgewright.pipelines.every_device import on_every_device
 from edgewright.pipelines.rungs import Rungs
 from edgewright.registry import Champion
 from edgewright.report.facts import RungFacts
@@ -140,19 +141,24 @@ class Climb:
         if champion is None:
             return None
         shared, config = self.context, self.context.config
-        if champion.version not in self._champion_runs:
-            self._champion_runs[champion.version] = validate_champion(
+
+        def validate(target: Target, digest: str, name: str) -> Handle:
+            return validate_champion(
                 champion,
                 shared.tracking,
                 shared.dataset,
                 shared.baseline.outputs,
-                place_of(self.target),
+                target.model_copy(update={"batches": (), "soak": None, "energy": None}),
                 config.metric_name,
                 config.measuring,
                 config.seed,
-                plugin=Toolkit.of(self.target).device_digest,
-                id=step_id("champion", self.target.name, champion.version),
+                plugin=digest,
+                id=name,
             )
+
+        if champion.version not in self._champion_runs:
+            parts = "champion", self.target.name, champion.version
+            self._champion_runs[champion.version] = on_every_device(self.target, config.metric_name, validate, *parts)
         return self._champion_runs[champion.version]
 
 

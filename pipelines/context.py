@@ -39,7 +39,7 @@ class Toolkit:
         exporter = runtime.exports_with or target.runtime
         exporter_digest = of_plugin(type(create("runtimes", exporter)))
         runtime_digest = of_plugin(type(runtime))
-        state = device.state(device.Options.model_validate(target.device_options))
+        state = device.state(device.Options.model_validate(target.options_of_device))
         return cls(exporter, exporter_digest, runtime_digest, f"{runtime_digest}{of_plugin(type(device))}{state}")
 
 

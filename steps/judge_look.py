@@ -42,16 +42,18 @@ def judge_look(
     evidence = {}
     with stage(f"Judging on test data, look {look} of at most {looks}"):
         for target, test, screening in zip(targets.each, tests, screenings, strict=True):
-            champion = champion_of.get(target.name)
-            after = test.outputs()
-            evidence[target.name] = Look(
-                target=target,
-                difference=compare(judged_by, labels, before, after, seed),
-                champion=compare(judged_by, labels, champion.outputs(), after, seed) if champion else None,
-                class_counts=_class_counts(dataset, after),
-                parity=test.facts.parity,
-                screening=screening,
-            )
+            champion, every = champion_of.get(target.name), test.facts.fleet or (test.facts,)
+            evidence[target.name] = {
+                device: Look(
+                    target=target,
+                    difference=compare(judged_by, labels, before, after, seed),
+                    champion=compare(judged_by, labels, champion.outputs(device), after, seed) if champion else None,
+                    class_counts=_class_counts(dataset, after),
+                    parity=facts.parity,
+                    screening=screening,
+                )
+                for facts, (device, after) in zip(every, test.outputs_by_device().items(), strict=True)
+            }
         verdicts = judge(evidence, gate, look, looks)
     return [verdicts[target.name] for target in targets.each]
 

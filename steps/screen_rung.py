@@ -7,6 +7,7 @@ from zenml import step
 
 from edgewright.config import GateConfig, Target
 from edgewright.fingerprint import of_code
+from edgewright.gate.fleet import worst_of
 from edgewright.gate.screen import screen
 from edgewright.gate.verdict import Verdict
 from edgewright.metrics import metric as find_metric
@@ -22,8 +23,12 @@ def _code() -> str:
 def screen_rung(
     run: ValidationRun, baseline: Baseline, target: Target, metric: str, gate: GateConfig
 ) -> Annotated[Verdict, "screening"]:
-    """Hold one validation run against its target's budget; accuracy by its point estimate."""
+    """Hold one validation run against its target's budget, on each device; accuracy by its point estimate."""
     before = baseline.facts.measurements[run.facts.split][metric].value
-    after = run.facts.measurements[metric].value
-    drop = before - after if find_metric(metric).higher_is_better else after - before
-    return screen(target, run.facts, drop, gate)
+    sign = 1 if find_metric(metric).higher_is_better else -1
+    return worst_of(
+        {
+            facts.device.name: screen(target, facts, sign * (before - facts.measurements[metric].value), gate)
+            for facts in run.facts.fleet or (run.facts,)
+        }
+    )

@@ -11,7 +11,7 @@ from edgewright.errors import ConfigError, GateRefused
 
 if TYPE_CHECKING:
     from edgewright.artifact import Artifact
-    from edgewright.config import Budget, ReleaseConfig
+    from edgewright.config import Budget, ReleaseConfig, Target
     from edgewright.data.dataset import Dataset
     from edgewright.standalone import Judgement, Reference
 
@@ -37,6 +37,11 @@ TASKS = ("classification", "regression", "anomaly")
 @click.option("--budget", multiple=True, metavar="KEY=VALUE|FILE", help="A limit such as latency_p95_ms=5, or a YAML file.")
 @click.option("--device", default="local", show_default=True, help="Where it runs.")
 @click.option("--device-option", multiple=True, metavar="KEY=VALUE", help="An option of the device, such as host=raspberrypi.")
+@click.option(
+    "--batch", "batches", multiple=True, type=click.IntRange(min=1), help="Take the throughput in batches of this size."
+)
+@click.option("--soak", metavar="TIME", help="Run without a pause for so long, such as 300s: does the device slow down?")
+@click.option("--energy", metavar="rapl|FILE", help="Take the energy: by RAPL's counters, or from the CSV file of a meter.")
 @click.option("--metric", help="top1, macro_f1, auc, mae or module:function; left out, the task's own.")
 @click.option("--save-outputs", type=FILE, metavar="FILE", help="Keep the outputs of every sample in a .npz.")
 def validate(
@@ -50,6 +55,9 @@ def validate(
     budget: tuple[str, ...],
     device: str,
     device_option: tuple[str, ...],
+    batches: tuple[int, ...],
+    soak: str | None,
+    energy: str | None,
     metric: str | None,
     save_outputs: Path | None,
 ) -> None:
@@ -61,7 +69,7 @@ def validate(
     Samples of floats are given to such a file as they are, unless --preprocessing or --config says how they are prepared.
     Ends with 0 when all is kept, 1 when a limit is broken or cannot be decided, 2 when it cannot be run.
     """
-    from edgewright.config import GateConfig, Measuring, Target
+    from edgewright.config import GateConfig, Measuring
     from edgewright.config.load import load_config
     from edgewright.foreign import UNKNOWN, describe
     from edgewright.metrics import default_metric
@@ -70,7 +78,8 @@ def validate(
 
     release = load_config(config) if config else None
     name, options = runtime.rpartition(":")[2], _device_options(device_option)
-    target = Target(name=name, runtime=runtime, device=device, device_options=options, budget=_budget(budget))
+    asked = {"batches": list(batches), "soak": soak, "energy": energy}
+    target = _target({"name": name, "runtime": runtime, "device": device, "device_options": options, **asked}, budget)
     with tempfile.TemporaryDirectory(prefix="edgewright-validate-") as scratch:
         folder = Path(scratch)
         artifact = find_artifact(file)
@@ -148,6 +157,23 @@ def _reference(reference: Path, runtime: str, dataset: "Dataset", out: Path) -> 
     return describe(reference, runtime_of_file(reference, runtime), dataset, out)
 
 
+def _target(fields: dict[str, Any], budget: tuple[str, ...]) -> "Target":
+    """Return the target that the options describe.
+
+    Raises:
+        ConfigError: one of them is not what it should be.
+    """
+    from pydantic import ValidationError
+
+    from edgewright.config import Target
+    from edgewright.config.explain import explain
+
+    try:
+        return Target.model_validate(fields).model_copy(update={"budget": _budget(budget)})
+    except ValidationError as error:
+        raise ConfigError(explain(error, "edgewright validate", root=Target)) from None
+
+
 def _budget(texts: tuple[str, ...]) -> "Budget":
     from edgewright.config import Budget
 
@@ -207,6 +233,10 @@ def _show(artifact: "Artifact", judgement: "Judgement", *, with_reference: bool)
         click.echo(f"of {len(artifact.facts.outputs)} outputs the first is judged: {artifact.facts.outputs[0].name}")
     for name, one in facts.measurements.items():
         click.echo(f"{name:20} {quantity(one.value, one.unit):>12}  {interval(one):24}  n={one.n}, {one.evidence}")
+    for name, why in facts.unknown.items():
+        click.echo(f"{name:20} {'unknown':>12}  {why}")
+    for note in facts.notes:
+        click.echo(note)
     if with_reference and facts.parity.agreement is not None:
         click.echo(f"{'agreement':20} {quantity(facts.parity.agreement, 'fraction'):>12}  {'':24}  n={facts.parity.n}")
     marks = {"pass": ("✓", "green"), "fail": ("✗", "red"), "inconclusive": ("?", "yellow")}

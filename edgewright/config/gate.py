@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings of the gate and of measuring."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -46,3 +46,5 @@ class Measuring(Config):
     """Fresh processes, in turn with the float parent's, so that both see the same machine."""
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads the runtime may use."""
+    under_load: Literal["mark", "refuse"] = "mark"
+    """What becomes of times taken while the device was busy (a load average above 1 a core): they say so, or the rung fails."""

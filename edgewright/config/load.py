@@ -43,7 +43,7 @@ def load_config(path: Path) -> ReleaseConfig:
 
 
 def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
-    """Return a copy whose relative paths (sources, weights, file, suite, output, sqlite store) are taken from ``folder``."""
+    """Return a copy whose relative paths are taken from ``folder``: sources, weights, file, suite, meters, output, sqlite."""
     splits, checks = config.data.splits, config.data.checks
     given: dict[str, str] = {
         split: _source(value, folder) for split in SPLITS if isinstance(value := getattr(splits, split), str)
@@ -54,11 +54,16 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
         "checks": checks.model_copy(update={"suite": checks.suite and _path(checks.suite, folder)}),
     }
     files = {key: _path(value, folder) for key in ("weights", "file") if (value := getattr(config.model, key))}
+    targets = tuple(
+        target.model_copy(update={"energy": _path(target.energy, folder)}) if target.energy not in (None, "rapl") else target
+        for target in config.targets
+    )
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=data),
             "model": config.model.model_copy(update=files),
             "tracking": config.tracking.model_copy(update={"uri": _store(config.tracking.uri, folder)}),
+            "targets": targets,
             "output": _path(config.output, folder),
         }
     )

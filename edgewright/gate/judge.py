@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from edgewright.config.gate import GateConfig
 from edgewright.config.target import Target
 from edgewright.gate.accuracy import non_inferior_to_baseline, non_inferior_to_champion
+from edgewright.gate.fleet import worst_of
 from edgewright.gate.parity import parity_findings
 from edgewright.gate.verdict import Finding, Verdict
 from edgewright.gate.worst_class import ClassCounts, worst_class, worst_class_p_value
@@ -14,7 +15,7 @@ from edgewright.stats.multiplicity import holm, spend
 from edgewright.stats.paired import PairedDifference
 from edgewright.validation import Parity
 
-CARRIED = ("size", "latency", "memory", "sanity", "worth_it")
+CARRIED = ("size", "latency", "memory", "energy", "sanity", "worth_it")
 """Rules that screening has answered: they do not depend on labels, and a second look at them would be a second chance."""
 
 
@@ -34,11 +35,15 @@ class Look:
     """By class name: samples the artifact answers right, and samples."""
 
 
-def judge(looks: Mapping[str, Look], config: GateConfig, look: int, looks_possible: int) -> dict[str, Verdict]:
+Fleet = Mapping[str, Look]
+"""One target's artifact on each of its devices, by their names."""
+
+
+def judge(looks: Mapping[str, Look | Fleet], config: GateConfig, look: int, looks_possible: int) -> dict[str, Verdict]:
     """Judge every target of this round.
 
-    A target is promoted only if it passes all its rules, so each is represented by the largest of its p-values
-    (intersection-union test, Berger 1982), and Holm holds the family of targets at what this look may spend.
+    A target is promoted only if it passes all its rules on all its devices, so each is represented by the largest of its
+    p-values (intersection-union test, Berger 1982), and Holm holds the family of targets at what this look may spend.
 
     Args:
         looks: by target name.
@@ -46,8 +51,10 @@ def judge(looks: Mapping[str, Look], config: GateConfig, look: int, looks_possib
         look: 1 for the first look at the test data.
         looks_possible: how many looks there can be at most.
     """
-    levels = holm({name: _p_value(one, config) for name, one in looks.items()}, spend(config.alpha, look, looks_possible))
-    return {name: _verdict(one, config, levels[name].level) for name, one in looks.items()}
+    fleets: dict[str, Fleet] = {name: {"": one} if isinstance(one, Look) else one for name, one in looks.items()}
+    largest = {name: max(_p_value(one, config) for one in fleet.values()) for name, fleet in fleets.items()}
+    levels = holm(largest, spend(config.alpha, look, looks_possible))
+    return {name: _verdict(fleet, config, levels[name].level) for name, fleet in fleets.items()}
 
 
 def _p_value(look: Look, config: GateConfig) -> float:
@@ -60,13 +67,18 @@ def _p_value(look: Look, config: GateConfig) -> float:
     return max(p_values)
 
 
-def _verdict(look: Look, config: GateConfig, level: float) -> Verdict:
+def _verdict(fleet: Fleet, config: GateConfig, level: float) -> Verdict:
+    """The rules on test data by the worst device, and what screening, of all devices already, has answered."""
+    judged = worst_of({device: Verdict(findings=_findings(one, config, level)) for device, one in fleet.items()})
+    screened = next(iter(fleet.values())).screening.findings
+    return Verdict(findings=(*judged.findings, *(finding for finding in screened if finding.rule in CARRIED)))
+
+
+def _findings(look: Look, config: GateConfig, level: float) -> tuple[Finding, ...]:
     budget = look.target.budget
     findings: list[Finding] = [non_inferior_to_baseline(look.difference, budget, config, level)]
     if budget.min_class_accuracy is not None:
         findings.append(worst_class(look.class_counts, budget.min_class_accuracy, level, config.power))
     if look.champion is not None:
         findings.append(non_inferior_to_champion(look.champion, config, level))
-    findings += parity_findings(look.parity, config.parity)
-    findings += [finding for finding in look.screening.findings if finding.rule in CARRIED]
-    return Verdict(findings=tuple(findings))
+    return (*findings, *parity_findings(look.parity, config.parity))

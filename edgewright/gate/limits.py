@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hard limits of the budget: size, latency percentiles and peak memory of the exported file."""
+"""Hard limits of the budget: size, latency percentiles, peak memory and energy of the exported file."""
 
 from edgewright.config.target import Budget
 from edgewright.gate.verdict import Finding, Outcome
@@ -24,6 +24,25 @@ def latency_findings(budget: Budget, facts: ValidationFacts) -> list[Finding]:
     limits = ((name, getattr(budget, name)) for name in PERCENTILES)
     estimate = facts.measurements.get("latency_ms")
     return [_latency(name, limit, facts.measurements.get(name), estimate) for name, limit in limits if limit is not None]
+
+
+def energy_findings(budget: Budget, facts: ValidationFacts) -> list[Finding]:
+    """Hold the upper end of the interval of energy_mj against its limit; no finding without one."""
+    limit, seen = budget.energy_mj, facts.measurements.get("energy_mj")
+    if limit is None:
+        return []
+    if seen is None or seen.high is None or seen.evidence != "measured":
+        why = facts.unknown.get("energy_mj", "the target does not say how it is taken (energy: rapl, or a meter's file)")
+        if seen is not None:
+            why = f"{amount(seen.value, 'mJ')}, but {seen.evidence}" if seen.evidence != "measured" else "it was taken once"
+        reason = f"energy_mj is not known well enough to hold its limit of {limit:g} mJ: {why}."
+        return [Finding(rule="energy", outcome="inconclusive", reason=reason, limit=limit)]
+    outcome, why = _bounded(seen, limit)
+    reason = (
+        f"energy_mj is {seen.value:.4g} mJ an inference (bounds {seen.low:.4g} to {seen.high:.4g} mJ, n={seen.n}, "
+        f"{seen.evidence}): {why} the limit of {limit:g} mJ."
+    )
+    return [Finding(rule="energy", outcome=outcome, reason=reason, value=seen.value, limit=limit)]
 
 
 def _point_limit(rule: str, name: str, limit: int | None, facts: ValidationFacts) -> list[Finding]:

@@ -4,7 +4,7 @@
 from edgewright.config.gate import GateConfig
 from edgewright.config.target import Budget, Target
 from edgewright.gate.accuracy import screen_accuracy
-from edgewright.gate.limits import latency_findings, memory_findings, size_findings
+from edgewright.gate.limits import energy_findings, latency_findings, memory_findings, size_findings
 from edgewright.gate.parity import parity_findings
 from edgewright.gate.sanity import sanity_findings
 from edgewright.gate.verdict import Finding, Verdict
@@ -32,6 +32,7 @@ def screen(
             *size_findings(target.budget, facts),
             *latency_findings(target.budget, facts),
             *memory_findings(target.budget, facts),
+            *energy_findings(target.budget, facts),
             *parity_findings(facts.parity, config.parity),
             *sanity_findings(facts.sanity, config.parity),
             worth_it(target, facts, parent_is_self),

@@ -13,7 +13,7 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 class Finding(Frozen):
     """What one rule says, with its reason in a sentence."""
 
-    rule: str = Field(description="accuracy, worst_class, latency, size, memory, parity, sanity, worth_it, champion.")
+    rule: str = Field(description="accuracy, worst_class, latency, size, memory, energy, parity, sanity, worth_it, champion.")
     outcome: Outcome
     reason: str
     value: float | None = Field(default=None, description="The number that was judged, where there is one.")

@@ -18,17 +18,18 @@ _POLL_S = 0.2
 
 
 @contextmanager
-def lease(waiting: Callable[[], object], longest: float | None = None) -> Iterator[None]:
+def lease(waiting: Callable[[], object], longest: float | None = None, lock: str = LOCK) -> Iterator[None]:
     """Hold the machine's lock; it falls with the process that holds it, however that ends.
 
     Args:
         waiting: called once when somebody else holds it.
         longest: seconds to wait; None waits for as long as it takes.
+        lock: name of the lock's file; another one for a device that this machine drives and is not.
 
     Raises:
         DeviceError: it was not free in that time.
     """
-    descriptor = _open_lock(Path(tempfile.gettempdir()) / LOCK)
+    descriptor = _open_lock(Path(tempfile.gettempdir()) / lock)
     try:
         if not _take(descriptor, fcntl.LOCK_NB):
             waiting()

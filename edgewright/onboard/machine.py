@@ -11,6 +11,7 @@ from typing import Any
 from edgewright.errors import DeviceError
 
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_HIGHEST = _GOVERNOR.with_name("scaling_max_freq")
 _RELEASE = Path("/etc/os-release")
 #: e_machine of an ELF file (System V ABI, "ELF header") to the machines, as uname names them, that execute it
 _ELF = {
@@ -29,6 +30,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "os": f"{_distribution()}, {platform.system()} {platform.release()}",
         "governor": _GOVERNOR.read_text(encoding="ascii").strip() if _GOVERNOR.is_file() else None,
+        "frequency_mhz": _frequency(),
     }
 
 
@@ -56,6 +58,14 @@ def check_machine(file: Path) -> None:
 def _processor() -> str:
     fields = _fields(Path("/proc/cpuinfo"), ":")
     return fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"
+
+
+def _frequency() -> float | None:
+    """Highest frequency that the governor may take, in MHz; without a governor what /proc/cpuinfo says (x86)."""
+    if _HIGHEST.is_file():
+        return int(_HIGHEST.read_text(encoding="ascii")) / 1000
+    told = _fields(Path("/proc/cpuinfo"), ":").get("cpu MHz")
+    return round(float(told)) if told else None
 
 
 def _distribution() -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgewright.onboard.batch import in_batches
+from edgewright.onboard.lasting import soak, stretches
 from edgewright.onboard.preprocess import Array, prepare
 from edgewright.onboard.tensors import anomaly_score, dequantize_output, quantize_input
 
@@ -43,22 +45,31 @@ def run_plan(
     Returns:
         The fields of ProbeFacts, and float32 outputs when the plan asks for them.
     """
-    samples = _timed_samples(stored, manifest) if plan.invocations else None
+    repeated = plan.invocations or plan.soak_s or plan.stretches
+    samples = _timed_samples(stored, manifest) if repeated else []
     idle = _idle_memory() if own_process and plan.invocations else None
     busy = _load_per_core() if plan.invocations else None
     opened = time.perf_counter_ns()
     session = load()
-    cold = _first(session, samples, opened) if samples is not None else None
-    latencies = _time(session, samples, plan) if samples is not None else []
+    cold = _first(session, samples, opened) if plan.invocations else None
+    batches, why_not = in_batches(session, samples, plan.batch) if samples else ([], "")
+    latencies = _time(session, batches, plan) if plan.invocations and batches else []
     peak = _status("VmHWM") if idle is not None else None
+    soaked = soak(session, samples, plan.soak_s) if plan.soak_s else None
+    if plan.stretches:
+        taken, why_not = stretches(session, samples, plan.stretches, counters=plan.counters)
     outputs = _outputs(session, stored, manifest) if plan.outputs else None
     facts = {
         "latencies_ms": latencies,
+        "batch": plan.batch,
         "cold_start_ms": cold,
         "load_per_core": busy,
         "peak_memory_bytes": max(peak - idle, 0) if peak is not None and idle is not None else None,
         "arena_bytes": session.arena_bytes() if plan.invocations else None,
         "repeat_difference": _repeat_difference(session, stored, manifest, outputs) if outputs is not None else None,
+        "soak": soaked,
+        "stretches": taken if plan.stretches else [],
+        "why_not": why_not,
     }
     return facts, outputs
 

@@ -38,6 +38,8 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     text.difference,
     text.limit,
     text.judged,
+    text.machine,
+    text.named,
     text.tensor,
     text.plural,
 )
@@ -72,7 +74,7 @@ def measurement_rows(
 
 
 def _names(run: Any) -> list[str]:
-    return [*run.measurements, *run.parent, *run.ratios]
+    return [*run.measurements, *run.parent, *run.ratios, *run.unknown]
 
 
 def _target_plots(facts: ReleaseFacts, target: TargetFacts, index: int) -> dict[str, Markup | None]:
@@ -117,8 +119,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        STATES=STATES, QUANTITIES=text.QUANTITIES | text.FURTHER, UNKNOWN=text.UNKNOWN, rows=measurement_rows
-    )
+    environment.globals.update(STATES=STATES, UNKNOWN=text.UNKNOWN, rows=measurement_rows)
     environment.filters.update({function.__name__: function for function in _FILTERS})
     return environment

@@ -30,6 +30,16 @@ def measurement(rung: RungFacts | None, name: str) -> Measurement | None:
     return found[0] if found else None
 
 
+def why_unknown(rung: RungFacts | None, name: str) -> str:
+    """Why a number that was asked for was not taken; empty where nobody asked for it."""
+    return next((run.unknown[name] for run in runs(rung) if name in run.unknown), "")
+
+
+def notes(rung: RungFacts | None) -> list[str]:
+    """What has to be known of the rung's numbers; of a fleet, with the device's name."""
+    return [note for run in runs(rung) for note in run.notes]
+
+
 def latency_name(rung: RungFacts | None) -> str:
     """Name of the latency to show: p95 where it was taken, else what the compiler estimates for one inference."""
     return "latency_ms" if measurement(rung, "latency_p95_ms") is None and measurement(rung, "latency_ms") else "latency_p95_ms"

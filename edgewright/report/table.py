@@ -93,10 +93,11 @@ def _marked(taken: Measurement) -> str:
 
 
 def _print_notes(target: TargetFacts, console: Console) -> None:
-    """Print what a person has to know of a compiled file, such as what stays on the CPU."""
+    """Print what a person has to know: of a compiled file, what stays on the CPU; of a device, that it throttled."""
     rung = shown.rung_of(target)
-    if rung and rung.manifest and rung.manifest.package:
-        console.print(Text(_plain(f"{target.name}: {' '.join(rung.manifest.package.notes)}")))
+    notes = rung.manifest.package.notes if rung and rung.manifest and rung.manifest.package else ()
+    if told := " ".join([*notes, *shown.notes(rung)]):
+        console.print(Text(_plain(f"{target.name}: {told}")))
 
 
 def _print_reasons(target: TargetFacts, console: Console) -> None:

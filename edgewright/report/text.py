@@ -8,7 +8,7 @@ import math
 
 from edgewright.artifact import TensorSpec
 from edgewright.gate.verdict import Finding
-from edgewright.measure import Measurement
+from edgewright.measure import THROUGHPUT, DeviceFacts, Measurement
 
 UNKNOWN = "unknown"
 #: What nobody took is listed as unknown; these are the quantities every artifact is asked for, beside its metric.
@@ -22,6 +22,8 @@ QUANTITIES = {
 #: What only some runtimes or compilers tell.
 FURTHER = {
     "cold_start_ms": "Cold start",
+    "energy_mj": "Energy, one inference",
+    "soak_drift": "Drift over the soak",
     "latency_ms": "Latency, one inference",
     "npu_cycles": "NPU cycles",
     "flash_bytes": "Flash for constants",
@@ -35,8 +37,16 @@ _LIMITS = {
     "latency_p99_ms": "p99 latency",
     "size_bytes": "size",
     "peak_memory_bytes": "peak memory",
+    "energy_mj": "energy",
 }
-_UNIT_OF_RULE = {"worst_class": "fraction", "latency": "ms", "size": "bytes", "memory": "bytes"}
+_UNIT_OF_RULE = {"worst_class": "fraction", "latency": "ms", "size": "bytes", "memory": "bytes", "energy": "mJ"}
+
+
+def named(name: str) -> str:
+    """Write the name of a measurement: 'throughput_b8' as 'Throughput, batches of 8'; a metric's stays as it is."""
+    if name.startswith(THROUGHPUT):
+        return f"Throughput, batches of {name.removeprefix(THROUGHPUT)}"
+    return (QUANTITIES | FURTHER).get(name, name)
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -84,7 +94,7 @@ def limit(name: str, value: float, metric_unit: str) -> str:
         return f"{words} ≤ {amount}"
     if name == "min_class_accuracy":
         return f"{words} ≥ {value * 100:g} %"
-    unit = "bytes" if name.endswith("_bytes") else "ms" if name.endswith("_ms") else ""
+    unit = "bytes" if name.endswith("_bytes") else "ms" if name.endswith("_ms") else "mJ" if name.endswith("_mj") else ""
     return f"{words} ≤ {quantity(value, unit)}"
 
 
@@ -99,6 +109,16 @@ def judged(finding: Finding, value: float | None, metric_unit: str) -> str:
     if finding.rule in ("accuracy", "champion"):
         return f"{_digits(value * 100, '%')} pp" if metric_unit == "fraction" else quantity(value, metric_unit)
     return quantity(value, unit)
+
+
+def machine(device: DeviceFacts) -> str:
+    """Write what a measurement was taken on: 'Cortex-A76 (aarch64), 4 cores, Linux 6.6, 1 thread used'."""
+    parts = [device.machine, plural(device.cores, "core"), device.os, f"{plural(device.threads, 'thread')} used"]
+    if device.governor:
+        parts.append(f"governor {device.governor}")
+    if device.frequency_mhz:
+        parts.append(f"{device.frequency_mhz:.0f} MHz")
+    return ", ".join(parts)
 
 
 def tensor(spec: TensorSpec) -> str:

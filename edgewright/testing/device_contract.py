@@ -122,6 +122,12 @@ class DeviceContract:
         assert facts.cold_start_ms is None
         assert facts.peak_memory_bytes is None
 
+    def test_what_lasts_is_run_or_is_not_there(self, tmp_path: Path) -> None:
+        """A device that cannot soak brings no number of it; what is asked for is seconds, and they are taken."""
+        facts, outputs = self.probe(tmp_path, adding(FLOAT), soak_s=0.3, outputs=False)
+        assert outputs is None
+        assert facts.soak is None or len(facts.soak.medians_ms) > 1
+
     def test_two_probes_agree(self, tmp_path: Path) -> None:
         """Nothing is carried over from one probe to the next."""
         first, second = (self.probe(tmp_path, adding(FLOAT))[1] for _ in range(2))

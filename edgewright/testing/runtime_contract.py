@@ -30,6 +30,7 @@ from edgewright.data.dataset import Dataset
 from edgewright.errors import ExportError
 from edgewright.fingerprint import of_path
 from edgewright.framework import Framework, ModelPassRequest
+from edgewright.onboard.batch import in_batches
 from edgewright.onboard.preprocess import to_layout
 from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input
 from edgewright.testing.patterns import three_classes
@@ -142,6 +143,15 @@ class RuntimeContract:
     def test_float_file_agrees_with_the_framework(self, subject: Runtime, exported: Exported) -> None:
         """The float file answers what the live model answers."""
         assert _difference(subject, exported.file, exported) <= _FLOAT_TOLERANCE
+
+    def test_a_batch_is_answered_as_its_samples_or_refused_in_words(self, subject: Runtime, exported: Exported) -> None:
+        """Throughput is taken only where a batch is answered rightly; a runtime that cannot says why, and does not crash."""
+        session, spec = subject.load(exported.file, 1), subject.inspect(exported.file).inputs[0]
+        samples = to_layout(exported.inputs[:3], exported.layout, spec.layout)
+        batches, why_not = in_batches(session, [quantize_input(one[None], spec) for one in samples], 3)
+        assert bool(batches) != bool(why_not)
+        if batches:
+            assert session.run(batches[0]).shape[0] == 3
 
     def test_each_pass_writes_a_smaller_file_that_agrees(
         self, subject: Runtime, compressed: list[tuple[Exported, PassRequest]]

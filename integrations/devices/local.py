@@ -60,7 +60,7 @@ class LocalDevice(Device):
             probe.lay_out(request, inputs, folder)
             with ExitStack() as waiting, lease(lambda: waiting.enter_context(stage(_WAITING))):
                 waiting.close()
-                _run(folder, plan.threads, options.timeout, f"probe of {file.name} in {plan.runtime}")
+                _run(folder, plan.threads, options.timeout + plan.lasts_s, f"probe of {file.name} in {plan.runtime}")
             return probe.read_answer(folder, request)
 
 

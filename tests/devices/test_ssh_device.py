@@ -23,6 +23,7 @@ from edgewright.device import Device, ProbePlan
 from edgewright.errors import DeviceError
 from edgewright.integrations.devices.ssh import SshDevice, command, files
 from edgewright.integrations.devices.ssh.options import SshOptions
+from edgewright.meter import Unreadable, energies
 from edgewright.onboard.lease import LOCK
 from edgewright.testing.device_contract import FLOAT, IMAGES, DeviceContract, adding
 
@@ -282,6 +283,19 @@ def test_what_an_earlier_run_left_on_the_device_is_no_answer(server: Server, tmp
 def test_a_clock_that_jumps_changes_no_latency(server: Server, tmp_path: Path, own: str) -> None:
     facts, _ = probe(tmp_path, options_of(server), text="jump", runtime=own, invocations=20)
     assert all(0 < latency < 60_000 for latency in facts.latencies_ms)
+
+
+def test_a_clock_that_jumps_gives_no_energy_and_changes_no_soak(server: Server, tmp_path: Path, own: str) -> None:
+    facts, _ = probe(tmp_path, options_of(server), text="jump", runtime=own, stretches=1, soak_s=0.3, outputs=False)
+    assert facts.soak is not None
+    assert all(0 < median < 300 for median in facts.soak.medians_ms)
+    with pytest.raises(Unreadable, match="the device's clock was set while it ran"):
+        energies(meter(tmp_path), facts.stretches)
+
+
+def meter(folder: Path) -> Path:
+    (folder / "meter.csv").write_text("timestamp_s,power_w\n0,1\n2e9,1\n", encoding="utf-8")
+    return folder / "meter.csv"
 
 
 def test_machine_code_for_another_processor_is_refused(server: Server, tmp_path: Path) -> None:

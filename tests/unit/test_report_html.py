@@ -262,3 +262,16 @@ def test_confusion_of_many_classes_shows_those_that_changed_most() -> None:
 
 def _words(*parts: str) -> str:
     return " ".join(part for part in parts if part)
+
+
+def test_a_number_that_was_asked_for_and_not_taken_says_why_and_throttling_is_told() -> None:
+    facts = make_facts()
+    phone = facts.targets[0]
+    rung = phone.rungs[1]
+    assert rung.test is not None
+    told = {"unknown": {"energy_mj": "only root may read the counters"}, "notes": ("The device throttled during the soak.",)}
+    rungs = (phone.rungs[0], rung.model_copy(update={"test": rung.test.model_copy(update=told)}))
+    targets = (phone.model_copy(update={"rungs": rungs}), *facts.targets[1:])
+    page = Page(render_page(facts.model_copy(update={"targets": targets})))
+    assert "Energy, one inference test unknown only root may read the counters" in page.text
+    assert "The device throttled during the soak." in page.text

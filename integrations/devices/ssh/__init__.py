@@ -82,7 +82,8 @@ class SshDevice(Device):
             folder = Path(name)
             lay_out(request, inputs, folder)
             probe = _write_probe(plan.runtime, folder)
-            with _visit(options, f"edgewright-{request.nonce}") as visit:
+            patient = options.model_copy(update={"timeout": options.timeout + plan.lasts_s})
+            with _visit(patient, f"edgewright-{request.nonce}") as visit:
                 free = self._look(visit, probe, options)
                 sent = {REQUEST: folder / REQUEST, INPUTS: folder / INPUTS, **_files_of(plan.runtime, file)}
                 visit.send(sent, free, _answer_bytes(manifest, inputs, plan))

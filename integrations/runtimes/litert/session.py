@@ -34,6 +34,17 @@ class LiteRTSession:
         output: Array = self._interpreter.get_tensor(self._output)
         return output
 
+    def resize(self, batch: int) -> None:
+        """Take batches, where all operators can.
+
+        Raises:
+            ExportError: one cannot, in LiteRT's words.
+        """
+        shape = [batch, *self._interpreter.get_input_details()[0]["shape"][1:]]
+        with refusals(f"the file does not take a batch of {batch}", "its input", ""):
+            self._interpreter.resize_tensor_input(self._input, shape)
+            self._interpreter.allocate_tensors()
+
     def reset(self) -> None:
         """Forget what earlier samples left in the file's state."""
         if _VARIABLE in self.kinds:

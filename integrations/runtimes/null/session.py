@@ -21,15 +21,18 @@ class NullSession:
     def run(self, sample: Array) -> Array:
         """Run one sample (1, …)."""
         arrays = self._arrays
-        flat = sample.reshape(1, -1)
+        flat = sample.reshape(len(sample), -1)
         if "input_scale" not in arrays:
             real: Array = flat @ arrays["weight"].astype(np.float32).T + arrays["bias"].astype(np.float32)
-            return real.reshape(self._shape)
+            return real.reshape(len(sample), *self._shape[1:])
         sums = (flat.astype(np.int32) - arrays["input_zero"]) @ arrays["weight"].astype(np.int32).T
         values = sums * (arrays["weight_scale"] * arrays["input_scale"]) + arrays["bias"]
         steps = np.round(values / float(arrays["output_scale"]) + int(arrays["output_zero"]))
-        stored: Array = np.clip(steps, -128, 127).astype(np.int8).reshape(self._shape)
-        return stored
+        stored: Array = np.clip(steps, -128, 127).astype(np.int8)
+        return stored.reshape(len(sample), *self._shape[1:])
+
+    def resize(self, batch: int) -> None:
+        """Any batch will do."""
 
     def arena_bytes(self) -> int | None:
         """Unknown: numpy has no arena."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgewright.errors import ExportError
 from edgewright.onboard.preprocess import Array
 from edgewright.onboard.refusals import refusals
 
@@ -23,6 +24,16 @@ class OnnxSession:
         """Run one sample (1, …)."""
         output: Array = self._session.run([self._output], {self._input: sample})[0]
         return output
+
+    def resize(self, batch: int) -> None:
+        """Take batches, where the file leaves the size of a batch free.
+
+        Raises:
+            ExportError: it does not.
+        """
+        declared = self._session.get_inputs()[0].shape[0]
+        if isinstance(declared, int) and declared != batch:
+            raise ExportError(f"the file was exported for a batch of {declared}, not {batch}")
 
     def arena_bytes(self) -> int | None:
         """Unknown: ONNX Runtime's arena grows as it runs."""

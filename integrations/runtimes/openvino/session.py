@@ -24,13 +24,30 @@ _HEAD = 1024
 class OpenVINOSession:
     """A compiled IR file."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, file: Path, threads: int) -> None:
+        self._file, self._threads = file, threads
         self._request = compiled.create_infer_request()
 
     def run(self, sample: Array) -> Array:
         """Run one sample (1, …)."""
         output: Array = self._request.infer({0: sample}, share_inputs=True)[0]
         return output
+
+    def resize(self, batch: int) -> None:
+        """Compile the file anew for batches, where all operators can.
+
+        Raises:
+            ExportError: one cannot, in OpenVINO's words.
+        """
+        import openvino
+
+        model = read(self._file)
+        with refusals(f"the file does not take a batch of {batch}", self._file, ""):
+            shape = model.input(0).get_partial_shape()
+            shape[0] = batch
+            model.reshape(shape)
+            compiled = openvino.Core().compile_model(model, "CPU", _settings(precision(model), self._threads))
+            self._request = compiled.create_infer_request()
 
     def arena_bytes(self) -> int | None:
         """Unknown: OpenVINO takes memory as it needs it."""
@@ -57,7 +74,7 @@ def open_session(file: Path, threads: int) -> OpenVINOSession:
             where=str(file),
             to_do="set the target's option inference_precision to what its processor has; all have f32",
         )
-    return OpenVINOSession(compiled)
+    return OpenVINOSession(compiled, file, threads)
 
 
 def read(file: Path) -> Any:

@@ -75,6 +75,9 @@ def rung_log(target: TargetFacts, rung: RungFacts) -> RunLog:
             log.add(prefix, run.measurements)
             log.add(f"{prefix}ratio.", run.ratios)
             log.tags |= flat(run.device.model_dump(), "device")
+            for one in run.fleet:
+                log.add(f"{prefix}fleet.{one.device.name}.", one.measurements)
+                log.tags |= flat(one.device.model_dump(), f"fleet.{one.device.name}")
     return log
 
 
