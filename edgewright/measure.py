@@ -27,6 +27,10 @@ class DeviceFacts(Frozen):
     os: str
     threads: int = Field(description="Threads the runtime was allowed to use.")
     governor: str | None = Field(default=None, description="CPU frequency governor, when the system tells.")
+    saturates: bool = Field(
+        default=False,
+        description="Whether sums of products of unsigned and signed 8-bit numbers saturate in 16 bits: x86-64 without VNNI.",
+    )
     handed_in: dict[str, str] = Field(
         default_factory=dict, description="Of a recorded device: the sha256 of each file its answers were read from, by name."
     )

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgewright.artifact import Artifact, Candidate
+from edgewright.bench import check_limits
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
 from edgewright.config.model_passes import SELF, Distill
@@ -106,6 +107,7 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
         )
     _check_options(runtime, target.options, f"{where}.options")
     _check_options(device, target.device_options, f"{where}.device_options")
+    check_limits(target, device, where)
     _check_device(device, target, where)
     elsewhere = runtime.why_not_here(runtime.Options.model_validate(target.options))
     if elsewhere and device.on_this_machine:

@@ -51,6 +51,7 @@ def judge_look(
                 class_counts=_class_counts(dataset, after),
                 parity=test.facts.parity,
                 screening=screening,
+                saturates=test.facts.device.saturates,
             )
         verdicts = judge(evidence, gate, look, looks)
     return [verdicts[target.name] for target in targets.each]

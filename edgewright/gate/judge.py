@@ -32,6 +32,8 @@ class Look:
     """What it passed on validation data."""
     class_counts: ClassCounts = field(default_factory=dict)
     """By class name: samples the artifact answers right, and samples."""
+    saturates: bool = False
+    """Whether sums of 8-bit products saturate on the device."""
 
 
 def judge(looks: Mapping[str, Look], config: GateConfig, look: int, looks_possible: int) -> dict[str, Verdict]:
@@ -67,6 +69,6 @@ def _verdict(look: Look, config: GateConfig, level: float) -> Verdict:
         findings.append(worst_class(look.class_counts, budget.min_class_accuracy, level, config.power))
     if look.champion is not None:
         findings.append(non_inferior_to_champion(look.champion, config, level))
-    findings += parity_findings(look.parity, config.parity)
+    findings += parity_findings(look.parity, config.parity, look.saturates)
     findings += [finding for finding in look.screening.findings if finding.rule in CARRIED]
     return Verdict(findings=tuple(findings))
