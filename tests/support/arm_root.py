@@ -14,4 +14,4 @@ CACHE = Path(__file__).parents[2] / "build" / "cache"
 def prepare() -> None:
     """Point the devices at it, and make what is not there yet: less than a minute."""
     os.environ["XDG_CACHE_HOME"] = str(CACHE)
-    create("devices", "qemu-aarch64").prepare(())
+    create("devices", "qemu-aarch64").prepare(("tvm",))
