@@ -12,8 +12,8 @@ LAYOUT_AGREEMENT, LAYOUT_CORRELATION = 0.5, 0.5
 
 
 _SATURATES = (
-    " On this processor sums of products of uint8 activations and int8 weights saturate (x86-64 without VNNI): "
-    "if the file has int8 weights, store them as uint8, 128 steps up, or quantize them to 7 bits."
+    " On this processor sums of products of uint8 activations and int8 weights saturate (x86-64 without VNNI). If the file "
+    "has such, store weights as uint8, 128 steps up, or in 7 bits; or take onnxruntime, for which releases do so, or litert."
 )
 
 
@@ -26,7 +26,7 @@ def parity_findings(parity: Parity, limits: ParityLimits, saturates: bool = Fals
         saturates: sums of 8-bit products saturate on the device, which may be why.
     """
     broken = [*_broken_outputs(parity), *_out_of_range(parity, limits), *_scale(parity, limits), *_agreement(parity, limits)]
-    if broken and saturates and parity.worst_difference_lsb is not None:
+    if broken and saturates:
         return [*broken[:-1], broken[-1].model_copy(update={"reason": broken[-1].reason + _SATURATES})]
     if broken:
         return broken

@@ -83,7 +83,7 @@ def test_a_file_that_saturates_is_caught_and_right_with_uint8_weights(linear: Mo
     parity = compare_outputs(wrong, expected, "classification", create("runtimes", "onnxruntime").inspect(file).outputs[0])
     findings = parity_findings(parity, ParityLimits(), QemuX86().facts(1, QemuX86().Options()).saturates)
     assert {finding.outcome for finding in findings} == {"fail"}
-    assert "store them as uint8" in findings[-1].reason
+    assert "store weights as uint8" in findings[-1].reason
     assert create("runtimes", "onnxruntime").without_saturation(file, exact) == {"weights": "uint8", "layers": 1}
     np.testing.assert_array_equal(answers(QemuX86(), "onnxruntime", exact, linear), expected)
 
