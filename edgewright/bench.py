@@ -23,6 +23,7 @@ from edgewright.measure import DeviceFacts, Evidence, weakest
 from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.runtime import Runtime
+from edgewright.stats.quantile import PERCENTILES
 
 Array = NDArray[Any]
 BUSY = 1.0
@@ -110,7 +111,7 @@ class Bench:
     @property
     def timed(self) -> bool:
         """Whether running the file here tells anything of the target's time and memory."""
-        return self.latency_evidence != "estimated"
+        return self.device.timed and self.latency_evidence != "estimated"
 
     @property
     def processes(self) -> int:
@@ -152,9 +153,10 @@ def bench_of(target: Target, measuring: Measuring) -> Bench:
     """Return the bench of a target; of a fleet, that of its first device.
 
     Raises:
-        ConfigError: its device takes no such option.
+        ConfigError: its device takes no such option, or cannot tell what the budget limits.
     """
     runtime, device = create("runtimes", target.runtime), create("devices", target.device)
+    check_limits(target, device, f"target {target.name}")
     try:
         options = device.Options.model_validate(target.options_of_device)
     except ValidationError as error:
@@ -163,6 +165,26 @@ def bench_of(target: Target, measuring: Measuring) -> Bench:
         where = ".".join(str(part) for part in (given, *first["loc"]))
         raise ConfigError(first["msg"], where=f"target {target.name}: {where}") from None
     return Bench(device, options, runtime, target, measuring)
+
+
+def check_limits(target: Target, device: Device, where: str) -> None:
+    """Make sure that a device that can tell neither time nor memory nor energy is not asked to keep a limit on them.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if device.timed:
+        return
+    limits = [name for name in (*PERCENTILES, "peak_memory_bytes", "energy_mj") if getattr(target.budget, name) is not None]
+    asked = [f"budget.{name}" for name in limits]
+    if target.objective in ("fastest", "least_memory"):
+        asked.append(f"objective: {target.objective}")
+    if asked:
+        raise ConfigError(
+            f"{target.device!r} emulates a processor: it says what a file answers there, and nothing of time, memory or energy",
+            where=f"{where}: {', '.join(asked)}",
+            to_do="leave it out here, and hold it on a real device, with a target of its own",
+        )
 
 
 def time_in_turn(bench: Bench, artifact: Artifact, parent: Artifact | None, stored: Array) -> tuple[Timings, Timings]:

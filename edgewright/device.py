@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edgewright.artifact import ArtifactManifest
 from edgewright.config.base import Config
+from edgewright.errors import ConfigError
 from edgewright.measure import DeviceFacts, Evidence, Frozen
 from edgewright.onboard.lasting import STRETCH_S
 
@@ -90,6 +91,10 @@ class Device(ABC):
     """'emulated' when it only imitates the hardware."""
     on_this_machine: ClassVar[bool] = False
     """Whether it runs files with what is installed here: a file lowered for a processor that is not here is refused at once."""
+    timed: ClassVar[bool] = True
+    """Whether times and memory taken on it tell anything of what it stands for; an emulated processor's do not."""
+    commands: ClassVar[tuple[str, ...]] = ()
+    """Programs of which one has to be on PATH; ``install`` says the line that brings it."""
     recorded: ClassVar[bool] = False
     """Whether it answers from what a board did before, with the target's own kernels: what a runtime says of running here
     does not count, and asked again it says the same."""
@@ -107,6 +112,21 @@ class Device(ABC):
         Raises:
             ConfigError: it cannot run files of this runtime.
         """
+
+    def prepare(self, runtimes: tuple[str, ...]) -> str:  # noqa: ARG002 - the port's signature
+        """Bring to this machine what the device needs beside Python packages; what is there already stays.
+
+        Args:
+            runtimes: names of those it is to run beside the usual ones.
+
+        Returns:
+            What is there now, in a sentence.
+
+        Raises:
+            ConfigError: the device needs nothing, or cannot run such a runtime.
+            DeviceError: it could not be fetched.
+        """
+        raise ConfigError(f"device {self.name!r} needs no preparation", to_do="use it as it is")
 
     def state(self, options: Config) -> str:  # noqa: ARG002 - the port's signature
         """Say what answers hang on beside the device's code and options, such as files; a change takes them anew."""

@@ -97,6 +97,7 @@ def _together(devices: Sequence[DeviceFacts]) -> DeviceFacts:
         threads=devices[0].threads,
         governor=governors or None,
         frequency_mhz=min((device.frequency_mhz for device in devices if device.frequency_mhz), default=None),
+        saturates=any(device.saturates for device in devices),
         handed_in={f"{device.name}/{file}": digest for device in devices for file, digest in device.handed_in.items()},
     )
 

@@ -102,7 +102,8 @@ def energy(bench: Bench, artifact: Artifact, stored: Array) -> Taken:
 def _why_not(bench: Bench) -> str:
     if bench.device.recorded:
         return "a recording says nothing of it"
-    return "" if bench.timed else f"{bench.runtime.name} does not run its files as the target does"
+    imitation = bench.runtime.name if bench.device.timed else bench.device.name
+    return "" if bench.timed else f"{imitation} does not run its files as the target does"
 
 
 def _throughput(bench: Bench, artifact: Artifact, stored: Array, size: int) -> Taken:

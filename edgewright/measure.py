@@ -34,6 +34,10 @@ class DeviceFacts(Frozen):
     frequency_mhz: float | None = Field(
         default=None, description="Highest CPU frequency that the governor may take, when the system tells."
     )
+    saturates: bool = Field(
+        default=False,
+        description="Whether sums of products of unsigned and signed 8-bit numbers saturate in 16 bits: x86-64 without VNNI.",
+    )
     handed_in: dict[str, str] = Field(
         default_factory=dict, description="Of a recorded device: the sha256 of each file its answers were read from, by name."
     )

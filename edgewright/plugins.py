@@ -7,6 +7,7 @@ Discovery never imports what was not asked for, and a request for something that
 import importlib
 import importlib.util
 import inspect
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def create(kind: Kind, name: str) -> Any:
 
     Raises:
         ConfigError: no integration has this name, or it is none.
-        ToolkitMissing: a toolkit it needs is not installed; the message is the pip line.
+        ToolkitMissing: a toolkit it needs is not installed; the message is the line that installs it.
     """
     plugin = find(kind, name)
     lacking = missing(plugin)
@@ -72,8 +73,10 @@ def create(kind: Kind, name: str) -> Any:
 
 
 def missing(plugin: type[Any]) -> list[str]:
-    """Modules the plugin needs that are not installed; nothing is imported."""
-    return [module for module in plugin.requires if not _importable(module)]
+    """Modules and commands the plugin needs that are not installed; nothing is imported."""
+    commands: tuple[str, ...] = getattr(plugin, "commands", ())  # devices alone have it
+    found = not commands or any(shutil.which(command) for command in commands)
+    return [module for module in plugin.requires if not _importable(module)] + ([] if found else [commands[0]])
 
 
 def load_object(path: str, *, asked_for: str) -> Any:

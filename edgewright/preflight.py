@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgewright.artifact import Artifact, Candidate
+from edgewright.bench import check_limits
 from edgewright.config import ReleaseConfig, Target
 from edgewright.config.load import explain
 from edgewright.config.model_passes import SELF, Distill
@@ -105,6 +106,7 @@ def _check_target(config: ReleaseConfig, target: Target, framework: Framework, w
             to_do=f"it takes: {', '.join(exporter.frameworks)}",
         )
     _check_options(runtime, target.options, f"{where}.options")
+    check_limits(target, device, where)
     for member in target.members:
         place = f"{where}.fleet.{member.member}" if target.fleet else f"{where}.device_options"
         _check_options(device, member.options_of_device, place)

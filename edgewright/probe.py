@@ -7,9 +7,14 @@
 import ctypes
 import importlib
 import json
+import os
 import secrets
 import signal
+import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -19,15 +24,19 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edgewright.artifact import ArtifactManifest
-from edgewright.device import ProbeFacts, ProbePlan
+from edgewright.device import THREAD_VARIABLES, ProbeFacts, ProbePlan
 from edgewright.errors import DeviceError, ToolkitMissing
 from edgewright.measure import Frozen
 from edgewright.onboard.digest import sha256_of
+from edgewright.onboard.lease import lease
 from edgewright.onboard.probe import ERROR, FACTS, INPUTS, OUTPUTS, REQUEST, Load, serve
 from edgewright.plugins import find, missing
+from edgewright.progress import stage
 from edgewright.runtime import Runtime
 
 Array = NDArray[Any]
+_LAST_LINES = 12
+_WAITING = "Waiting for this machine: another measurement runs on it"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -86,6 +95,72 @@ def read_answer(folder: Path, request: ProbeRequest) -> tuple[ProbeFacts, Array 
         raise DeviceError(
             f"the probe ended without a readable answer: {error}", to_do="run it again; if it stays, report it as a bug"
         ) from error
+
+
+def probe_here(
+    request: ProbeRequest, inputs: Array, command: Sequence[str], environment: Mapping[str, str], timeout: float
+) -> tuple[ProbeFacts, Array | None]:
+    """Have a command serve a request on this machine, once no other probe runs on it.
+
+    Args:
+        request: what is asked; its file by an absolute path.
+        inputs: stored samples (N, …).
+        command: takes the request's folder as its last argument; its standard input ends when this process does.
+        environment: variables it gets, beside those that set the number of threads.
+        timeout: seconds it may take.
+
+    Raises:
+        DeviceError: it reported an error, crashed, or took longer.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewright-probe-") as name:
+        folder = Path(name)
+        lay_out(request, inputs, folder)
+        given = {**environment, **dict.fromkeys(THREAD_VARIABLES, str(request.plan.threads))}
+        with ExitStack() as waiting, lease(lambda: waiting.enter_context(stage(_WAITING))):
+            waiting.close()
+            _run([*command, name], folder, given, timeout, f"probe of {Path(request.file).name} in {request.plan.runtime}")
+        return read_answer(folder, request)
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float, what: str) -> None:
+    printed = folder / "printed.txt"
+    standard_input, link = os.pipe()
+    try:
+        with printed.open("wb") as stream:
+            done = subprocess.run(
+                command,
+                stdin=standard_input,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                timeout=timeout,
+                check=False,
+            )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(
+            f"{what} was stopped after {timeout:g} s",
+            where=_tail(printed),
+            to_do="raise device_options.timeout, or lower measuring.invocations",
+        ) from None
+    finally:
+        os.close(link)
+        os.close(standard_input)
+    if done.returncode == 0 or (folder / ERROR).is_file():
+        return
+    raise DeviceError(
+        f"{what} {_ending(done.returncode)}",
+        where=_tail(printed),
+        to_do="SIGKILL often means that memory ran out; any other signal is a fault in the runtime or the file",
+    )
+
+
+def _ending(code: int) -> str:
+    return f"crashed with {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _tail(printed: Path) -> str:
+    lines = printed.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LAST_LINES:]
+    return "its last lines: " + "\n    ".join(lines) if lines else "it printed nothing"
 
 
 def _whole_file(inputs: Array) -> Path | None:

@@ -214,6 +214,21 @@ class Runtime(ABC):
         """
         raise ExportError(f"{self.name} makes nothing more of a file", where=str(file))
 
+    def without_saturation(self, file: Path, out: Path) -> dict[str, Any]:  # noqa: ARG002
+        """Write a file with the same answers for processors on which sums of 8-bit products saturate (x86-64 without VNNI).
+
+        Args:
+            file: main file of an artifact.
+            out: file to write.
+
+        Returns:
+            What was changed, for the manifest; empty, with nothing written, where nothing in the file can saturate.
+
+        Raises:
+            ExportError: the file is not readable.
+        """
+        return {}
+
     def operators(self, file: Path) -> list[OperatorUse]:
         """Read the operators of a file this runtime writes, in the order they are executed.
 

@@ -81,6 +81,7 @@ class Attempt:
         if self.rung.file_passes:
             digest, name = toolkit.exporter_digest, step_id("convert", self.target.name, self.rung.name)
             artifact = compress_file(artifact, model.candidate, shared.dataset, toolkit.exporter, self.rung, digest, id=name)
+        artifact = shared.unsaturated(artifact, self.target, toolkit, self.rung)
         artifact = shared.packaged(artifact, self.target, toolkit, self.rung)
         validation = self._validate(artifact, parent, model, "validation", "validate")
         screening = screen_rung(

@@ -13,7 +13,9 @@ from edgewright.config.recipe import Rung
 from edgewright.fingerprint import of_plugin
 from edgewright.framework import Framework
 from edgewright.ladder import needs_target
-from edgewright.plugins import create
+from edgewright.plugins import create, find
+from edgewright.runtime import Runtime
+from edgewright.steps.avoid_saturation import avoid_saturation
 from edgewright.steps.compress_model import compress_model
 from edgewright.steps.export_model import export_model
 from edgewright.steps.measure_model import measure_model
@@ -107,6 +109,14 @@ class Context:
             ),
         )
 
+    def unsaturated(self, artifact: Handle, target: Target, toolkit: Toolkit, rung: Rung) -> Handle:
+        """Return a file whose sums of 8-bit products do not saturate on the target's device: mostly the same file."""
+        avoids = find("runtimes", target.runtime).without_saturation is not Runtime.without_saturation
+        if not (avoids and artifact.load().facts.quantization and self._saturates(target)):
+            return artifact
+        name = step_id("avoid_saturation", target.name, rung.name)
+        return avoid_saturation(artifact, target.runtime, toolkit.runtime_digest, id=name)
+
     def packaged(self, artifact: Handle, target: Target, toolkit: Toolkit, rung: Rung) -> Handle:
         """Return what the target's runtime makes of a finished file: the same file where it makes no more of it."""
         runtime = create("runtimes", target.runtime)
@@ -134,6 +144,17 @@ class Context:
             candidate, self.dataset, config.metric_name, config.seed, self.framework_digest, id=step_id("measure", name)
         )
         return Model(candidate, outputs, {**model.spent, name: seconds.load()})
+
+    def _saturates(self, target: Target) -> bool:
+        """Whether 8-bit products saturate on a device of the target; each is asked once."""
+        device, threads = create("devices", target.device), self.config.measuring.threads
+
+        def ask() -> bool:
+            options = (device.Options.model_validate(member.options_of_device) for member in target.members)
+            return any(device.facts(threads, one).saturates for one in options)
+
+        answer: bool = self._once(("saturates", target.name), ask)
+        return answer
 
     def _once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
         if key not in self._made:

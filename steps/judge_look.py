@@ -51,6 +51,7 @@ def judge_look(
                     class_counts=_class_counts(dataset, after),
                     parity=facts.parity,
                     screening=screening,
+                    saturates=facts.device.saturates,
                 )
                 for facts, (device, after) in zip(every, test.outputs_by_device().items(), strict=True)
             }

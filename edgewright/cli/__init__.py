@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "report",
     "runtimes": "runtimes",
     "validate": "validate",
+    "device": "device",
 }
 BUG, INTERRUPTED = 70, 130
 

@@ -33,6 +33,8 @@ class Look:
     """What it passed on validation data."""
     class_counts: ClassCounts = field(default_factory=dict)
     """By class name: samples the artifact answers right, and samples."""
+    saturates: bool = False
+    """Whether sums of 8-bit products saturate on the device."""
 
 
 Fleet = Mapping[str, Look]
@@ -81,4 +83,4 @@ def _findings(look: Look, config: GateConfig, level: float) -> tuple[Finding, ..
         findings.append(worst_class(look.class_counts, budget.min_class_accuracy, level, config.power))
     if look.champion is not None:
         findings.append(non_inferior_to_champion(look.champion, config, level))
-    return (*findings, *parity_findings(look.parity, config.parity))
+    return (*findings, *parity_findings(look.parity, config.parity, look.saturates))

@@ -11,9 +11,23 @@ LAYOUT_AGREEMENT, LAYOUT_CORRELATION = 0.5, 0.5
 """Below both, the file computes something else, not the same thing less exactly."""
 
 
-def parity_findings(parity: Parity, limits: ParityLimits) -> list[Finding]:
-    """Return a finding for each broken limit, or one pass."""
+_SATURATES = (
+    " On this processor sums of products of uint8 activations and int8 weights saturate (x86-64 without VNNI). If the file "
+    "has such, store weights as uint8, 128 steps up, or in 7 bits; or take onnxruntime, for which releases do so, or litert."
+)
+
+
+def parity_findings(parity: Parity, limits: ParityLimits, saturates: bool = False) -> list[Finding]:
+    """Return a finding for each broken limit, or one pass.
+
+    Args:
+        parity: file against float model.
+        limits: how far they may be from each other.
+        saturates: sums of 8-bit products saturate on the device, which may be why.
+    """
     broken = [*_broken_outputs(parity), *_out_of_range(parity, limits), *_scale(parity, limits), *_agreement(parity, limits)]
+    if broken and saturates:
+        return [*broken[:-1], broken[-1].model_copy(update={"reason": broken[-1].reason + _SATURATES})]
     if broken:
         return broken
     agreement = "" if parity.agreement is None else f", the same class in {100 * parity.agreement:.1f} %"

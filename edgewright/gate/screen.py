@@ -33,7 +33,7 @@ def screen(
             *latency_findings(target.budget, facts),
             *memory_findings(target.budget, facts),
             *energy_findings(target.budget, facts),
-            *parity_findings(facts.parity, config.parity),
+            *parity_findings(facts.parity, config.parity, facts.device.saturates),
             *sanity_findings(facts.sanity, config.parity),
             worth_it(target, facts, parent_is_self),
         )

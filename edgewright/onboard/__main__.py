@@ -4,6 +4,7 @@
     python probe.pyz look FOLDER          one line of JSON: this machine, its Python, and the room in FOLDER
     python probe.pyz digest FILE...       one line of JSON: the sha256 of each file that is there
     python probe.pyz run FOLDER SECONDS   serve FOLDER's request, once the machine is free; SECONDS are waited at most
+    python probe.pyz serve FOLDER         the same for a caller that holds the machine itself
 
 It ends when its standard input does: that is the link to whoever asked, and nobody else would end it.
 """
@@ -32,7 +33,7 @@ WAITING, HOLDING = "edgewright: waiting for the device", "edgewright: holding th
 def main() -> int:
     """Do what the arguments say."""
     command, *arguments = sys.argv[1:]
-    commands: dict[str, Callable[..., int]] = {"look": _look, "digest": _digest, "run": _run}
+    commands: dict[str, Callable[..., int]] = {"look": _look, "digest": _digest, "run": _run, "serve": _serve}
     return commands[command](*arguments)
 
 
@@ -53,6 +54,13 @@ def _run(folder: str, longest_wait: str) -> int:
 
     threading.Thread(target=_end_with_link, daemon=True).start()
     return serve(Path(folder), onboard_loader, lambda: _held(float(longest_wait)))
+
+
+def _serve(folder: str) -> int:
+    from edgewright.onboard.probe import onboard_loader, serve
+
+    threading.Thread(target=_end_with_link, daemon=True).start()
+    return serve(Path(folder), onboard_loader)
 
 
 @contextmanager

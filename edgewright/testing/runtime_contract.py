@@ -31,6 +31,7 @@ from edgewright.errors import ExportError
 from edgewright.fingerprint import of_path
 from edgewright.framework import Framework, ModelPassRequest
 from edgewright.onboard.batch import in_batches
+from edgewright.onboard.machine import saturates
 from edgewright.onboard.preprocess import to_layout
 from edgewright.runtime import Array, PassRequest, Runtime, Session, dequantize_output, quantize_input
 from edgewright.testing.patterns import three_classes
@@ -161,6 +162,18 @@ class RuntimeContract:
             assert _size(subject, request.out) <= _size(subject, source.file), request.options
             assert _difference(subject, request.out, source) <= _TOLERANCE[type(request.options)], request.options
 
+    def test_a_file_in_which_nothing_saturates_answers_the_same(
+        self, subject: Runtime, compressed: list[tuple[Exported, PassRequest]], tmp_path: Path
+    ) -> None:
+        """It is for processors on which sums of 8-bit products saturate; elsewhere both files answer bit by bit the same."""
+        for number, (source, request) in enumerate(compressed):
+            exact = tmp_path / f"{number}{subject.suffix}"
+            if subject.without_saturation(request.out, exact):
+                assert _difference(subject, exact, source) <= _TOLERANCE[type(request.options)], request.options
+                if not saturates():
+                    kept = _answers(subject, request.out, source)
+                    np.testing.assert_array_equal(_answers(subject, exact, source), kept, str(request.options))
+
     def test_a_static_file_tells_its_quantization_step(
         self, subject: Runtime, compressed: list[tuple[Exported, PassRequest]]
     ) -> None:
@@ -218,6 +231,9 @@ class RuntimeContract:
         assert _difference(subject, file, source) <= _ROUNDING_TOLERANCE
         assert subject.inspect(file).outputs[0].lsb
         assert _content(subject, again) == _content(subject, file)
+        exact = tmp_path / f"exact{subject.suffix}"
+        if subject.without_saturation(file, exact):
+            assert _difference(subject, exact, source) <= _ROUNDING_TOLERANCE
 
     def test_damaged_files_are_refused(self, subject: Runtime, exported: Exported, tmp_path: Path) -> None:
         """A file that is cut short, or something else altogether, raises ExportError and does not crash the process.
@@ -309,10 +325,13 @@ def _samples(subject: Runtime, file: Path, exported: Exported) -> list[Array]:
 
 def _difference(subject: Runtime, file: Path, exported: Exported) -> float:
     """Largest difference of any output from the framework's, as a share of the range of the framework's outputs."""
+    return float(np.abs(_answers(subject, file, exported) - exported.outputs).max() / np.ptp(exported.outputs))
+
+
+def _answers(subject: Runtime, file: Path, exported: Exported) -> Array:
     session = subject.load(file, 1)
     raw = np.concatenate([session.run(sample) for sample in _samples(subject, file, exported)])
-    outputs = dequantize_output(raw, subject.inspect(file).outputs[0]).reshape(exported.outputs.shape)
-    return float(np.abs(outputs - exported.outputs).max() / np.ptp(exported.outputs))
+    return dequantize_output(raw, subject.inspect(file).outputs[0]).reshape(exported.outputs.shape)
 
 
 def _content(subject: Runtime, file: Path) -> list[str]:

@@ -11,6 +11,7 @@ from edgewright.artifact import ArtifactManifest
 from edgewright.config.base import Config
 from edgewright.device import Device, ProbeFacts, ProbePlan
 from edgewright.measure import DeviceFacts, Evidence
+from edgewright.onboard.machine import saturates
 from edgewright.onboard.probe import as_device_error
 from edgewright.onboard.run import run_plan
 from edgewright.probe import import_runtime
@@ -26,7 +27,13 @@ class NullDevice(Device):
     def facts(self, threads: int, options: Config) -> DeviceFacts:  # noqa: ARG002 - the port's signature
         """Describe what stands in for a device."""
         return DeviceFacts(
-            name="null", kind=self.name, machine=platform.machine(), cores=1, os=platform.system(), threads=threads
+            name="null",
+            kind=self.name,
+            machine=platform.machine(),
+            cores=1,
+            os=platform.system(),
+            threads=threads,
+            saturates=saturates(),
         )
 
     def probe(

@@ -4,6 +4,7 @@
 import re
 from pathlib import Path
 
+import arm_root
 import pytest
 
 from edgewright.config.load import load_config
@@ -15,6 +16,8 @@ FILES = sorted([*(ROOT / "recipes").rglob("*.yaml"), *(ROOT / "examples").rglob(
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_recipe_loads_and_names_what_is_installed(file: Path) -> None:
+    if "qemu-aarch64" in file.read_text(encoding="utf-8"):
+        arm_root.prepare()
     preflight(load_config(file))
 
 

@@ -9,7 +9,7 @@ from edgewright.config.base import Config
 from edgewright.config.file_passes import DynamicW8, Float16, PtqW8A8, PtqW8A16, WeightOnlyW4
 from edgewright.exported_model import ExportedModel
 from edgewright.integrations.runtimes.onnxruntime import file as onnx_file
-from edgewright.integrations.runtimes.onnxruntime import keras_export, quantized
+from edgewright.integrations.runtimes.onnxruntime import keras_export, quantized, saturation
 from edgewright.integrations.runtimes.onnxruntime.adopt import adopt
 from edgewright.integrations.runtimes.onnxruntime.session import OnnxSession, open_session
 from edgewright.integrations.runtimes.onnxruntime.static import to_static
@@ -54,6 +54,14 @@ class OnnxRuntime(Runtime):
             ExportError: the toolkit refused the model, or left a layer in float; it is named.
         """
         (keras_export if keras_export.is_keras(model) else quantized).export_quantized(model, example, out)
+
+    def without_saturation(self, file: Path, out: Path) -> dict[str, Any]:
+        """Write the file with uint8 weights instead of int8 ones.
+
+        Raises:
+            ExportError: the file is not readable.
+        """
+        return saturation.without_saturation(file, out)
 
     @classmethod
     def files(cls, file: Path) -> tuple[Path, ...]:
