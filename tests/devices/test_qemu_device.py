@@ -188,7 +188,7 @@ def test_without_qemu_the_apt_line_is_said(device: type[QemuDevice], monkeypatch
 )
 def test_limits_that_an_emulator_cannot_keep_are_refused(device: str, asked: dict[str, Any]) -> None:
     target = Target(name="board", runtime="onnxruntime", device=device, **asked)
-    with pytest.raises(ConfigError, match="nothing of time or memory"):
+    with pytest.raises(ConfigError, match="nothing of time, memory or energy"):
         bench_of(target, Measuring())
     assert not bench_of(target.model_copy(update={"budget": Budget(), "objective": None}), Measuring()).timed
 
