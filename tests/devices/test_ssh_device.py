@@ -54,9 +54,9 @@ def open_session(file, threads):
         clock = iter(range(10**6, 0, -3600))
         time.time = lambda: next(clock)
     if what == "link" and not (file.parent.parent / "met").exists():
+        (file.parent.parent / "met").touch()  # first: the link is cut, and this process ended, as soon as it is heard of
         with open(file.parent.parent / "meet", "w") as fifo:
             fifo.write("here")
-        (file.parent.parent / "met").touch()
     if what == "stale":
         (file.parent / "facts.json").write_text('{"nonce": "of yesterday", "facts": {}, "outputs": null}')
         os._exit(0)
