@@ -60,7 +60,8 @@ TEACHER: dict[str, Any] = {
 }
 STUDENT: dict[str, Any] = {
     "student": "resnet8",
-    "options": {"width": 4},
+    "options": {"width": 8},
+    "temperature": 2.0,
     "training": {"epochs": 40, "batch_size": 64, "learning_rate": 0.01, "augmentation": LIGHT},
 }
 GOAL_PP = 1.0
