@@ -3,6 +3,8 @@
 
 import importlib
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,3 +43,25 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return json.loads(json.dumps(getattr(importlib.import_module(module), name)(*given)))
 
     monkeypatch.setattr("edgewright.isolate.call", call)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sums are the same each time, and idle threads do not spin beside other tests."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def report_files(tmp_path: Path) -> Path:
+    """A folder with a report, and with something that is none of it."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "report.html").write_text("<p>report</p>")
+    (folder / "release.json").write_text("{}")
+    (folder / "mlflow.db").write_text("not part of the report")
+    return folder

@@ -14,17 +14,7 @@ from tracked_releases import active_runs, connected
 from edgewright.errors import StoreError
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "report.html").write_text("<p>report</p>")
-    (folder / "release.json").write_text("{}")
-    (folder / "mlflow.db").write_text("not part of the report")
-    return folder
-
-
-def test_two_first_releases_at_once_on_a_fresh_store(tmp_path: Path, files: Path) -> None:
+def test_two_first_releases_at_once_on_a_fresh_store(tmp_path: Path, report_files: Path) -> None:
     uri = f"sqlite:///{tmp_path}/new/mlflow.db"
     workers = [
         subprocess.Popen(

@@ -13,16 +13,6 @@ from edgewright.integrations.services.mlflow import MlflowTracker
 from edgewright.report.facts import ReleaseFacts
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "report.html").write_text("<p>report</p>")
-    (folder / "release.json").write_text("{}")
-    (folder / "mlflow.db").write_text("not part of the report")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with its schema and nothing else, made once: the schema takes seconds."""
@@ -39,11 +29,11 @@ def uri(tmp_path: Path, empty_store: Path) -> str:
     return f"sqlite:///{folder}/mlflow.db"
 
 
-def test_a_release_is_recorded_whole_and_found_by_its_digest(tmp_path: Path, uri: str, files: Path) -> None:
+def test_a_release_is_recorded_whole_and_found_by_its_digest(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     facts = make_facts(artifact)
     assert tracker.recorded("1" * 64) is None
-    run_id = tracker.record(facts, "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(facts, "1" * 64, report_files, {"phone": artifact})
     assert tracker.recorded("1" * 64) == run_id
     assert tracker.recorded("2" * 64) is None
 
@@ -60,9 +50,11 @@ def test_a_release_is_recorded_whole_and_found_by_its_digest(tmp_path: Path, uri
     assert sorted(file.path for file in client.list_artifacts(run_id)) == ["release.json", "report.html"]
 
 
-def test_each_rung_is_a_child_run_with_its_measurements_and_their_evidence(tmp_path: Path, uri: str, files: Path) -> None:
+def test_each_rung_is_a_child_run_with_its_measurements_and_their_evidence(
+    tmp_path: Path, uri: str, report_files: Path
+) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     client = MlflowClient(tracking_uri=uri)
     children = {
         (run.info.run_name, run.data.tags["edgewright.verdict"]): run
@@ -82,37 +74,37 @@ def test_each_rung_is_a_child_run_with_its_measurements_and_their_evidence(tmp_p
     assert client.list_artifacts(refused.info.run_id) == []
 
 
-def test_recording_the_same_release_again_changes_nothing(tmp_path: Path, uri: str, files: Path) -> None:
+def test_recording_the_same_release_again_changes_nothing(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    first = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    first = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     before = active_runs(uri)
-    assert connected(uri).record(make_facts(artifact), "1" * 64, files, {"phone": artifact}) == first
+    assert connected(uri).record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact}) == first
     assert active_runs(uri) == before
 
 
-def test_an_interrupted_record_looks_incomplete_and_is_replaced(tmp_path: Path, uri: str, files: Path) -> None:
+def test_an_interrupted_record_looks_incomplete_and_is_replaced(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     (artifact.path / "model.onnx").rename(tmp_path / "away")
     with pytest.raises(StoreError, match="cannot record the release"):
-        tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+        tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     left = active_runs(uri)
     assert left
     assert tracker.recorded("1" * 64) is None
 
     (tmp_path / "away").rename(artifact.path / "model.onnx")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     assert tracker.recorded("1" * 64) == run_id
     assert not set(left) & set(active_runs(uri))
     assert len(active_runs(uri)) == 4
 
 
-def test_the_champion_moves_and_the_one_before_it_can_be_rolled_back_to(tmp_path: Path, uri: str, files: Path) -> None:
+def test_the_champion_moves_and_the_one_before_it_can_be_rolled_back_to(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker = connected(uri)
     assert tracker.champion("digits-phone") is None
     old, new = make_artifact(tmp_path / "a", b"old"), make_artifact(tmp_path / "b", b"new")
-    first_run = tracker.record(make_facts(old), "1" * 64, files, {"phone": old})
+    first_run = tracker.record(make_facts(old), "1" * 64, report_files, {"phone": old})
     first = tracker.promote("digits-phone", old, first_run, {"release": "digits"}, None)
-    second_run = tracker.record(make_facts(new), "2" * 64, files, {"phone": new})
+    second_run = tracker.record(make_facts(new), "2" * 64, report_files, {"phone": new})
     second = tracker.promote("digits-phone", new, second_run, {"release": "digits"}, old.digest)
 
     client = MlflowClient(tracking_uri=uri)
@@ -141,13 +133,13 @@ def test_the_champion_moves_and_the_one_before_it_can_be_rolled_back_to(tmp_path
 
 @pytest.mark.parametrize("judged_against", [None, "0" * 64])
 def test_what_was_not_judged_against_the_champion_does_not_take_its_place(
-    judged_against: str | None, tmp_path: Path, uri: str, files: Path
+    judged_against: str | None, tmp_path: Path, uri: str, report_files: Path
 ) -> None:
     tracker = connected(uri)
     first, other = make_artifact(tmp_path / "a", b"first"), make_artifact(tmp_path / "b", b"other")
-    run_id = tracker.record(make_facts(first), "1" * 64, files, {"phone": first})
+    run_id = tracker.record(make_facts(first), "1" * 64, report_files, {"phone": first})
     tracker.promote("digits-phone", first, run_id, {}, None)
-    other_run = tracker.record(make_facts(other), "2" * 64, files, {"phone": other})
+    other_run = tracker.record(make_facts(other), "2" * 64, report_files, {"phone": other})
     with pytest.raises(GateRefused, match="while this release ran: its champion is version 1") as told:
         connected(uri).promote("digits-phone", other, other_run, {}, judged_against)
     assert "edgewright run" in told.value.to_do
@@ -159,9 +151,9 @@ def test_what_was_not_judged_against_the_champion_does_not_take_its_place(
         tracker.promote("digits-phone", other, other_run, {}, first.digest)
 
 
-def test_promoting_the_champion_again_changes_nothing(tmp_path: Path, uri: str, files: Path) -> None:
+def test_promoting_the_champion_again_changes_nothing(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     version = tracker.promote("digits-phone", artifact, run_id, {}, None)
     client = MlflowClient(tracking_uri=uri)
     before = dict(client.get_registered_model("digits-phone").aliases)
@@ -171,9 +163,11 @@ def test_promoting_the_champion_again_changes_nothing(tmp_path: Path, uri: str, 
     assert len(client.search_model_versions("name = 'digits-phone'")) == 1
 
 
-def test_a_promotion_interrupted_before_its_aliases_is_finished_by_the_next(tmp_path: Path, uri: str, files: Path) -> None:
+def test_a_promotion_interrupted_before_its_aliases_is_finished_by_the_next(
+    tmp_path: Path, uri: str, report_files: Path
+) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     client = MlflowClient(tracking_uri=uri)
     version = tracker.promote("digits-phone", artifact, run_id, {}, None)
     for alias in ("candidate", "champion"):
@@ -183,17 +177,17 @@ def test_a_promotion_interrupted_before_its_aliases_is_finished_by_the_next(tmp_
     assert len(client.search_model_versions("name = 'digits-phone'")) == 1
 
 
-def test_an_artifact_that_was_not_recorded_cannot_be_promoted(tmp_path: Path, uri: str, files: Path) -> None:
+def test_an_artifact_that_was_not_recorded_cannot_be_promoted(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     with pytest.raises(StoreError, match="holds no artifact"):
         tracker.promote("digits-phone", make_artifact(tmp_path / "b", b"other"), run_id, {}, None)
     assert tracker.champion("digits-phone") is None
 
 
-def test_a_champion_whose_files_were_changed_is_refused(tmp_path: Path, uri: str, files: Path) -> None:
+def test_a_champion_whose_files_were_changed_is_refused(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, files, {"phone": artifact})
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
     tracker.promote("digits-phone", artifact, run_id, {}, None)
     champion = tracker.champion("digits-phone")
     assert champion is not None

@@ -26,13 +26,7 @@ from edgewright.integrations.frameworks.pytorch.structure import describe
 from edgewright.integrations.runtimes.litert import LiteRT
 from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
