@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every worker has a ZenML store of its own, made before anything imports zenml; nothing reports home."""
+"""Every worker has a ZenML store of its own, made before anything imports zenml; caches stay here; nothing reports home."""
 
 import gc
 import os
 import tempfile
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -17,6 +18,7 @@ os.environ.update(
     GX_ANALYTICS_ENABLED="false",
     OMP_NUM_THREADS="1",  # as many workers as cores: more threads would only wait for each other
     OMP_WAIT_POLICY="PASSIVE",
+    XDG_CACHE_HOME=str(Path(__file__).parents[1] / "build" / "cache"),  # roots of emulated devices are fetched once
 )
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
