@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys that sign and keys that are trusted. Private keys never leave this module but as a signer.
+
+A private key is named by where it is: `file:keys/release.pem`, `env:RELEASE_KEY` (the PEM text itself), or a URI of
+securesystemslib for a token or a key service (`hsm:`, `awskms:`, `azurekms:`, `gcpkms:`, `hv:`), whose public key is then given
+too. Public keys are PEM files; a key's id is the sha256 of what TUF's canonical JSON makes of it (by securesystemslib).
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgewright.errors import ConfigError, StoreError, nearest
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from securesystemslib.signer import Key, Signer
+
+_OWN = ("file", "env")
+_SERVICES = ("hsm", "awskms", "azurekms", "gcpkms", "hv")
+
+
+def make_key(private: Path) -> Path:
+    """Write a new ed25519 pair: ``private`` (PEM, readable by its owner alone), and its public key beside it as .pub.
+
+    Returns:
+        The public key's file.
+
+    Raises:
+        StoreError: one of the files is there already, or cannot be written.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    public, key = private.with_suffix(".pub"), Ed25519PrivateKey.generate()
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        private.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(secret)
+        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    except FileExistsError:
+        raise StoreError(
+            "there is a key already", where=str(private), to_do="name another file; a key is never replaced"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"cannot write a key: {error.strerror}", where=str(private)) from error
+    return public
+
+
+def own_key() -> str:
+    """Name of the key that signs where none is configured: made on first use, in the user's configuration folder."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "edgewright"
+    private = home / "release.pem"
+    if not private.exists():
+        make_key(private)
+    return f"file:{private}"
+
+
+def signer_of(name: str, public: Path | None = None) -> "Signer":
+    """Open a private key by its name; ``public`` is its public key's file, which a token or key service needs.
+
+    Raises:
+        ConfigError: the name is of no known kind, the variable is not set, or the public key is left out.
+        StoreError: the key cannot be read, or the token or service does not give it.
+    """
+    from securesystemslib.signer import CryptoSigner, Signer
+
+    kind, _, rest = name.partition(":")
+    if kind in _OWN:
+        return CryptoSigner(_private(kind, rest))
+    if kind not in _SERVICES:
+        raise ConfigError(
+            f"{name!r} names no key; {nearest(kind, (*_OWN, *_SERVICES))}",
+            to_do="such as file:keys/release.pem, env:RELEASE_KEY or hsm:2?label=release",
+        )
+    if public is None:
+        raise ConfigError(f"a key of {kind} needs its public key", to_do="name its PEM file beside the key")
+    try:
+        return Signer.from_priv_key_uri(name, public_key(public))
+    except Exception as error:  # each service's client has errors of its own
+        raise StoreError(f"{kind} gave no key: {error}", where=name) from error
+
+
+def public_key(file: Path) -> "Key":
+    """Read a trusted public key (PEM).
+
+    Raises:
+        StoreError: it is not there, or no public key.
+    """
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.signer import SSlibKey
+
+    try:
+        return SSlibKey.from_crypto(load_pem_public_key(file.read_bytes()))
+    except OSError as error:
+        raise StoreError(f"cannot read a public key: {error.strerror}", where=str(file)) from error
+    except Exception as error:  # the parser's own errors have no common base
+        raise StoreError("this is no public key in PEM", where=str(file), to_do="name the .pub file of the key") from error
+
+
+def _private(kind: str, rest: str) -> "PrivateKeyTypes":
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        pem = Path(rest).expanduser().read_bytes() if kind == "file" else os.environ[rest].encode()
+    except KeyError:
+        raise ConfigError(f"variable {rest} is not set, and the key was to be in it", where=f"key env:{rest}") from None
+    except OSError as error:
+        raise StoreError(
+            f"cannot read a private key: {error.strerror}", where=rest, to_do="edgewright key FILE makes one"
+        ) from error
+    try:
+        return load_pem_private_key(pem, None)
+    except Exception:  # never its text: it may hold parts of the key
+        raise StoreError(
+            "this is no private key in PEM, or it has a password",
+            where=f"key {kind}:{rest}",
+            to_do="edgewright key FILE makes one",
+        ) from None
