@@ -8,6 +8,7 @@ edgewright that may be installed on the device.
 import importlib.util
 import tempfile
 import zipapp
+from functools import cache
 from pathlib import Path
 
 from edgewright import onboard
@@ -42,13 +43,32 @@ def write_probe(pack: Onboard, out: Path) -> None:
     Raises:
         ConfigError: a module that the runtime names is not there.
     """
-    own = [f"edgewright.onboard.{file.stem}" for file in sorted(Path(onboard.__path__[0]).glob("[!_]*.py"))]
     with tempfile.TemporaryDirectory(prefix="edgewright-pack-") as name:
-        folder = Path(name)
-        for module in ("edgewright.errors", "edgewright.onboard.__main__", *own, *pack.modules):
-            _add(module, folder)
-        (folder / "__main__.py").write_text(_MAIN, encoding="utf-8")
-        zipapp.create_archive(folder, out, compressed=True)
+        _fill(Path(name), pack)
+        zipapp.create_archive(name, out, compressed=True)
+
+
+def probe_folder(pack: Onboard) -> Path:
+    """Return the probe of a runtime as a folder that Python runs, kept until this process ends: it is compiled once.
+
+    Raises:
+        ConfigError: a module that the runtime names is not there.
+    """
+    return Path(_kept(pack).name)
+
+
+@cache
+def _kept(pack: Onboard) -> "tempfile.TemporaryDirectory[str]":
+    folder = tempfile.TemporaryDirectory(prefix="edgewright-pack-")
+    _fill(Path(folder.name), pack)
+    return folder
+
+
+def _fill(folder: Path, pack: Onboard) -> None:
+    own = [f"edgewright.onboard.{file.stem}" for file in sorted(Path(onboard.__path__[0]).glob("[!_]*.py"))]
+    for module in ("edgewright.errors", "edgewright.onboard.__main__", *own, *pack.modules):
+        _add(module, folder)
+    (folder / "__main__.py").write_text(_MAIN, encoding="utf-8")
 
 
 def _add(module: str, folder: Path) -> None:

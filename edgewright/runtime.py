@@ -114,7 +114,8 @@ class Runtime(ABC):
     runs_with: ClassVar[tuple[str, ...]] = ()
     """The part of ``requires`` that running alone needs: a probe imports it before it takes idle memory. Empty: all of it."""
     onboard: ClassVar[Onboard | None] = None
-    """How it runs on other machines; None: only where edgewright is installed."""
+    """How it runs on other machines, and in a lean process here; None: only where edgewright is installed. A class that
+    brings a `load` of its own has none of its parent's."""
     frameworks: ClassVar[tuple[str, ...]] = ("pytorch",)
     """Frameworks whose models it can export."""
     exports_with: ClassVar[str | None] = None
@@ -135,6 +136,12 @@ class Runtime(ABC):
 
     class Options(Config):
         """Options of the runtime in `targets[].options`; subclasses add fields."""
+
+    def __init_subclass__(cls) -> None:
+        """Keep a parent's way of opening files from being taken for this class's own."""
+        super().__init_subclass__()
+        if "load" in vars(cls) and "onboard" not in vars(cls):
+            cls.onboard = None
 
     @property
     @abstractmethod
