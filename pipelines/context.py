@@ -13,6 +13,7 @@ from edgewright.config.recipe import Rung
 from edgewright.fingerprint import of_plugin
 from edgewright.framework import Framework
 from edgewright.ladder import needs_target
+from edgewright.pipelines.plain_inputs import outside_the_key
 from edgewright.plugins import create, find
 from edgewright.runtime import Runtime
 from edgewright.steps.avoid_saturation import avoid_saturation
@@ -137,7 +138,7 @@ class Context:
             place_of(target) if target else None,
             config.measuring,
             self.framework_digest,
-            str(self.checkpoints / step_id(name)),
+            outside_the_key(str(self.checkpoints / step_id(name))),
             id=step_id("compress", name),
         )
         outputs = measure_model(

@@ -12,6 +12,7 @@ from edgewright.pipelines.climb import Climb
 from edgewright.pipelines.conclude import champions_of, conclude, facts_of, release_folder, starting_weights, tracking_of
 from edgewright.pipelines.config_argument import ReleaseArgument, required
 from edgewright.pipelines.context import Context, Model
+from edgewright.pipelines.plain_inputs import outside_the_key, plain_inputs_as_parameters
 from edgewright.pipelines.rungs import Rungs
 from edgewright.pipelines.termination import ends_on_sigterm
 from edgewright.plugins import find
@@ -34,7 +35,7 @@ def edge_release(config: ReleaseArgument = None) -> None:
     """
     release = required(config)
     preflight(release)
-    with ends_on_sigterm(), release_folder(release) as folder:
+    with ends_on_sigterm(), plain_inputs_as_parameters(), release_folder(release) as folder:
         tracking, tracker = tracking_of(release)
 
         # ---- data and baseline ----
@@ -42,9 +43,8 @@ def edge_release(config: ReleaseArgument = None) -> None:
         checks = validate_data(dataset, release.data.checks, of_plugin(find("services", "great_expectations")))
         check_recipes(release, dataset.load())
         framework = of_plugin(find("frameworks", release.model.framework)) + starting_weights(release.model)
-        candidate = train_baseline(
-            dataset, release.model, release.seed, release.metric_name, framework, str(folder / ".checkpoints" / "baseline")
-        )
+        checkpoints = outside_the_key(str(folder / ".checkpoints" / "baseline"))
+        candidate = train_baseline(dataset, release.model, release.seed, release.metric_name, framework, checkpoints)
         outputs = measure_model(candidate, dataset, release.metric_name, release.seed, framework, id="measure_baseline")
 
         # ---- every target climbs its ladder; those that stop look at the test data together ----
