@@ -3,6 +3,7 @@
 
 Each script in benchmarks/peers takes FLOAT SAMPLES.npz OUT. SAMPLES.npz holds `calibration` (N, …), and `validation`
 (M, …) with `labels` (M,) for those that choose: float32 model inputs in the float file's layout. Test data is not in it.
+A peer that trains gets the baseline's weights for FLOAT, and `train` (K, …) with `train_labels` (K,) as well.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ class Peer:
     script: str
     runtime: str
     ways: dict[str, str]
+    trains: bool = False
     packages: str | None = None
     """Requirements of an environment of its own; None: it is in edgewright's."""
 
@@ -39,18 +41,19 @@ PEERS = {
         "litert",
         {"aeq.tflite": "AI Edge Quantizer", "aeq_minmax.tflite": "AI Edge Quantizer, min-max"},
     ),
+    "tfmot": Peer("tfmot_peer.py", "litert", {"tfmot_qat.tflite": "tfmot, QAT of one epoch"}, trains=True),
     "ort": Peer("onnxruntime_peer.py", "onnxruntime", {"ort_ptq.onnx": "ONNX Runtime static"}),
     "nncf": Peer(
         "nncf_peer.py",
         "onnxruntime",
         {"nncf_ptq.onnx": "NNCF", "nncf_accuracy_control.onnx": "NNCF, accuracy control"},
-        "nncf.txt",
+        packages="nncf.txt",
     ),
     "olive": Peer(
         "olive_peer.py",
         "onnxruntime",
         {"olive.onnx": "Olive, its defaults", "olive_u8s8.onnx": "Olive, u8s8 per channel"},
-        "olive.txt",
+        packages="olive.txt",
     ),
 }
 QUIET = {"CI": "true", "OLIVE_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
@@ -60,25 +63,28 @@ def make(name: str, release: Release, folder: Path, environments: Path) -> dict[
     """Return the peer's files by its ways; what was made of the same float file and samples is not made again."""
     peer = PEERS[name]
     python = python_of(name, peer, environments)
-    float_file, samples = release.floats[peer.runtime].main_file, samples_for(peer.runtime, release, folder)
+    start = release.weights if peer.trains else release.floats[peer.runtime].main_file
+    samples = samples_for(peer, release, folder)
     out = folder / name
     out.mkdir(exist_ok=True)
     files = {way: out / file for file, way in peer.ways.items()}
-    stamp, made_of = out / "made-of", digest(SCRIPTS / peer.script, float_file, samples, python.parents[1] / "installed")
+    stamp, made_of = out / "made-of", digest(SCRIPTS / peer.script, start, samples, python.parents[1] / "installed")
     if not (
         stamp.is_file() and stamp.read_text(encoding="ascii") == made_of and all(file.is_file() for file in files.values())
     ):
-        command = [str(python), str(SCRIPTS / peer.script), *(str(path.absolute()) for path in (float_file, samples, out))]
+        command = [str(python), str(SCRIPTS / peer.script), *(str(path.absolute()) for path in (start, samples, out))]
         process(command, folder / f"{name}.log", folder, **QUIET)
         stamp.write_text(made_of, encoding="ascii")
     return files
 
 
-def samples_for(runtime: str, release: Release, folder: Path) -> Path:
-    """Write the samples a peer may look at, in the layout of the runtime's float file."""
-    layout, dataset = release.floats[runtime].facts.inputs[0].layout, release.dataset
+def samples_for(peer: Peer, release: Release, folder: Path) -> Path:
+    """Write the samples a peer may look at, in the layout of its runtime's float file."""
+    layout, dataset = release.floats[peer.runtime].facts.inputs[0].layout, release.dataset
     inputs: dict[str, Any] = {split: dataset.inputs(split, layout) for split in ("calibration", "validation")}
-    file = folder / f"samples-{runtime}.npz"
+    if peer.trains:
+        inputs |= {"train": dataset.inputs("train", layout), "train_labels": dataset.labels("train")}
+    file = folder / f"samples-{peer.runtime}{'-train' if peer.trains else ''}.npz"
     np.savez(file, labels=dataset.labels("validation"), **inputs)
     return file
 

@@ -43,6 +43,8 @@ class Release:
 
     facts: ReleaseFacts
     dataset: Dataset
+    weights: Path
+    """The trained baseline's weights (safetensors)."""
     floats: dict[str, Artifact]
     """The baseline's float file, by runtime."""
     entries: dict[str, Entry]
@@ -104,6 +106,7 @@ def collect(facts: ReleaseFacts, folder: Path) -> Release:
     return Release(
         facts=facts,
         dataset=Dataset.open(pages[facts.data_digest]),
+        weights=next(pages[facts.candidate_digest].glob("*.safetensors")),
         floats={target.runtime: floats[create("runtimes", target.runtime).format] for target in facts.targets},
         entries={runtime: one for runtime, one in made.items() if one is not None},
     )
