@@ -96,17 +96,17 @@ class Bench:
     @property
     def output_evidence(self) -> Evidence:
         """Of accuracy and parity taken here."""
-        return self._evidence(self.runtime.output_evidence)
+        return self._evidence("emulated" if self._emulates else self.runtime.output_evidence)
 
     @property
     def latency_evidence(self) -> Evidence:
         """Of latencies taken here."""
-        return self._evidence(self.runtime.latency_evidence)
+        return self._evidence(None if self._emulates else self.runtime.latency_evidence)
 
     @property
     def memory_evidence(self) -> Evidence:
         """Of memory taken here."""
-        return self._evidence(self.runtime.memory_evidence)
+        return self._evidence(None if self._emulates else self.runtime.memory_evidence)
 
     @property
     def timed(self) -> bool:
@@ -117,6 +117,10 @@ class Bench:
     def processes(self) -> int:
         """How often a file is timed; a recording says the same each time."""
         return 1 if self.device.recorded else self.measuring.processes
+
+    @property
+    def _emulates(self) -> bool:
+        return self.device.on_this_machine and self.runtime.emulated_here()
 
     def _evidence(self, of_runtime: Evidence | None) -> Evidence:
         if self.device.recorded:

@@ -29,7 +29,7 @@ from edgewright.errors import DeviceError, ToolkitMissing
 from edgewright.measure import Frozen
 from edgewright.onboard.digest import sha256_of
 from edgewright.onboard.lease import lease
-from edgewright.onboard.probe import ERROR, FACTS, INPUTS, OUTPUTS, REQUEST, Load, serve
+from edgewright.onboard.probe import ERROR, FACTS, INPUTS, OUTPUTS, REQUEST, Load, Prepare, serve
 from edgewright.plugins import find, missing
 from edgewright.progress import stage
 from edgewright.runtime import Runtime
@@ -191,8 +191,9 @@ def import_runtime(name: str) -> Runtime:
     return runtime
 
 
-def _loader(request: Any) -> Load:
-    return import_runtime(request.plan.runtime).load
+def _loader(request: Any) -> tuple[Prepare, Load]:
+    runtime = import_runtime(request.plan.runtime)
+    return runtime.prepare, runtime.load
 
 
 def _end_with_parent() -> None:

@@ -34,7 +34,7 @@ def onboard_of(runtime: str) -> tuple[Onboard, tuple[str, ...]]:
             where="targets[].device",
             to_do=f"take device: local; {other}",
         )
-    return plugin.onboard, plugin.runs_with or plugin.requires
+    return plugin.onboard, plugin.onboard.needs or plugin.runs_with or plugin.requires
 
 
 def write_probe(pack: Onboard, out: Path) -> None:

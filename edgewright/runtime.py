@@ -82,6 +82,8 @@ class PassRequest:
     """Whether outputs name a class to agree on, or are values."""
     model: Any = None
     """The live model that the float file was exported from, where the runtime ``converts_models``; None for all others."""
+    symmetric: bool = False
+    """Whether what executes the file knows no zero points: all are 0, and what is no input or weight of a layer stays float."""
 
 
 FilePass = Callable[[PassRequest], dict[str, Any] | None]
@@ -93,10 +95,13 @@ class Onboard:
     """How a runtime executes files on a device that has no edgewright: its modules are packed into the probe."""
 
     modules: tuple[str, ...]
-    """Their names. The first has ``open_session(file: Path, threads: int) -> Session``; all import the standard library,
-    numpy, `edgewright.onboard`, each other, and what ``runs_with`` names, alone, and run with Python 3.9."""
+    """Their names. The first has ``open_session(file: Path, threads: int) -> Session``, and may have ``prepare(file: Path)``
+    as `Runtime.prepare`; all import the standard library, numpy, `edgewright.onboard`, each other, and what they need,
+    alone, and run with Python 3.9."""
     install: str
-    """The pip line that brings to the device what ``runs_with`` names."""
+    """The pip line that brings to the device what they need."""
+    needs: tuple[str, ...] = ()
+    """What they need there, where it is not what the runtime ``runs_with`` on the exporting machine."""
 
 
 class Runtime(ABC):
@@ -120,12 +125,16 @@ class Runtime(ABC):
     """Frameworks whose models it can export."""
     exports_with: ClassVar[str | None] = None
     """Name of the runtime whose exports this one executes, when it has none of its own (TFLite Micro: LiteRT)."""
+    own_passes: ClassVar[bool] = False
+    """Whether its passes write other files than those of the runtime in ``exports_with``: targets of the two share none."""
     output_evidence: ClassVar[Evidence] = "measured"
     """'emulated' when the target computes with other kernels than the ones that run here."""
     latency_evidence: ClassVar[Evidence | None] = "measured"
     """'emulated' when its speed on the measuring device says nothing of the target (an MCU interpreter on a PC); 'estimated'
     when only the compiler can tell, and None when nobody can: then nothing is timed, and no memory is taken."""
     memory_evidence: ClassVar[Evidence | None] = "measured"
+    hardware: ClassVar[str] = ""
+    """What executes its files, beside a processor; `emulated_here` says whether it is missing on this machine."""
     runs_float: ClassVar[bool] = True
     takes_quantized: ClassVar[bool] = False
     """Whether it exports models that were trained with their quantization (`qat_w8a8`), scales and all."""
@@ -191,6 +200,20 @@ class Runtime(ABC):
         Raises:
             ExportError: the runtime refuses the file; the message names the operator where it is known.
         """
+
+    def prepare(self, file: Path) -> None:  # noqa: B027 - most formats are opened as they are
+        """Make of a file, once on a machine and before anything is timed, what `load` opens: compiled for that very machine.
+
+        Raises:
+            ExportError: the compiler refuses the file.
+        """
+
+    def emulated_here(self) -> bool:
+        """Whether something else computes on this machine what files answer, since the ``hardware`` is not here.
+
+        Then outputs are emulated and nothing is timed; other devices execute the files.
+        """
+        return False
 
     def why_not_here(self, options: Config) -> str:  # noqa: ARG002
         """Say why files exported with these options cannot run on the machine that exports them; empty where they can.

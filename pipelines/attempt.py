@@ -79,8 +79,9 @@ class Attempt:
             return RungFacts(reasons=(refusal.reason,), screening=(refusal,), **facts)
         artifact = shared.exported(model, self.target, toolkit)
         if self.rung.file_passes:
-            digest, name = toolkit.exporter_digest, step_id("convert", self.target.name, self.rung.name)
-            artifact = compress_file(artifact, model.candidate, shared.dataset, toolkit.exporter, self.rung, digest, id=name)
+            converter, name = (toolkit.converter, self.rung), step_id("convert", self.target.name, self.rung.name)
+            digest = toolkit.converter_digest
+            artifact = compress_file(artifact, model.candidate, shared.dataset, *converter, digest, id=name)
         artifact = shared.unsaturated(artifact, self.target, toolkit, self.rung)
         artifact = shared.packaged(artifact, self.target, toolkit, self.rung)
         validation = self._validate(artifact, parent, model, "validation", "validate")

@@ -32,18 +32,25 @@ class Toolkit:
 
     exporter: str
     exporter_digest: str
+    converter: str
+    converter_digest: str
     runtime_digest: str
     device_digest: str
 
     @classmethod
     def of(cls, target: Target) -> "Toolkit":
-        """Resolve the runtime that writes the target's files (TFLite Micro runs LiteRT's) and digest all code behind it."""
+        """Resolve the runtimes that write and compress the target's files (TFLite Micro runs LiteRT's); digest all code."""
         runtime, device = create("runtimes", target.runtime), create("devices", target.device)
         exporter = runtime.exports_with or target.runtime
         exporter_digest = of_plugin(type(create("runtimes", exporter)))
         runtime_digest = of_plugin(type(runtime))
+        converter = (exporter, exporter_digest)
+        if runtime.own_passes:
+            converter = (target.runtime, f"{runtime_digest}{exporter_digest}")
         state = device.state(device.Options.model_validate(target.options_of_device))
-        return cls(exporter, exporter_digest, runtime_digest, f"{runtime_digest}{of_plugin(type(device))}{state}")
+        emulated = "emulated" if device.on_this_machine and runtime.emulated_here() else ""
+        of_device = f"{runtime_digest}{of_plugin(type(device))}{state}{emulated}"
+        return cls(exporter, exporter_digest, *converter, runtime_digest, of_device)
 
 
 @dataclass(frozen=True)

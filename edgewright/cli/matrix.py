@@ -73,7 +73,10 @@ def _section(table: Table) -> str:
 def _runtime(plugin: type[Any]) -> tuple[str, ...]:
     evidence = (plugin.output_evidence, plugin.latency_evidence, plugin.memory_evidence)
     writer = find("runtimes", plugin.exports_with) if plugin.exports_with else plugin
-    said = (one or "unknown" for one in evidence)
+    said = [one or "unknown" for one in evidence]
+    if plugin.hardware:
+        elsewhere = ("emulated", "unknown", "unknown")
+        said = [f"{one} on {plugin.hardware}, else {other}" for one, other in zip(said, elsewhere, strict=True)]
     return plugin.suffix, ", ".join(writer.frameworks), *said, _yes(plugin.onboard is not None), _installed(plugin)
 
 

@@ -13,6 +13,8 @@ from edgewright.errors import DeviceError
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _HIGHEST = _GOVERNOR.with_name("scaling_max_freq")
 _RELEASE, _CPUINFO = Path("/etc/os-release"), Path("/proc/cpuinfo")
+_BOARD = Path("/proc/device-tree/model")
+"""Name of an Arm board, ended by NUL (devicetree specification, "model")."""
 #: e_machine of an ELF file (System V ABI, "ELF header") to the machines, as uname names them, that execute it
 _ELF = {
     3: ("x86", ("i386", "i486", "i586", "i686", "x86_64")),
@@ -69,7 +71,8 @@ def check_machine(file: Path) -> None:
 
 def _processor() -> str:
     fields = _fields(_CPUINFO, ":")
-    return fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"
+    board = _BOARD.read_text(encoding="utf-8", errors="replace").strip("\0 \n") if _BOARD.is_file() else ""
+    return board or fields.get("model name") or fields.get("Model") or platform.processor() or "unknown processor"
 
 
 def _frequency() -> float | None:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 REQUEST, INPUTS, FACTS, OUTPUTS, ERROR = "request.json", "inputs.npy", "facts.json", "outputs.npy", "error.json"
 
+Prepare = Callable[[Path], None]
 Load = Callable[[Path, int], "Session"]
+Loader = Callable[[Any], "tuple[Prepare, Load]"]
+"""Imports what the requested runtime needs; returns what makes of a file what is opened, and what opens it."""
 
 
 class Spec:
@@ -46,12 +49,12 @@ class Spec:
         return hash(tuple(sorted(vars(self).items())))  # of one that holds plain values, such as a front end
 
 
-def serve(folder: Path, loader: Callable[[Any], Load], hold: Callable[[], AbstractContextManager[None]] = nullcontext) -> int:
+def serve(folder: Path, loader: Loader, hold: Callable[[], AbstractContextManager[None]] = nullcontext) -> int:
     """Serve the request in ``folder``; 0 when its answer is there, 3 when error.json says why not.
 
     Args:
         folder: holds request.json and inputs.npy.
-        loader: imports what the requested runtime needs, and returns what opens a file with it.
+        loader: of the machine that this runs on.
         hold: held while the file is opened and run: the lease of the machine, where nobody holds it already.
     """
     nonce = ""
@@ -75,16 +78,17 @@ def serve(folder: Path, loader: Callable[[Any], Load], hold: Callable[[], Abstra
     return 0
 
 
-def _run(folder: Path, request: Any, loader: Callable[[Any], Load]) -> tuple[dict[str, Any], Array | None]:
+def _run(folder: Path, request: Any, loader: Loader) -> tuple[dict[str, Any], Array | None]:
     file = folder / request.file
     check_machine(file)
-    load = loader(request)
+    prepare, load = loader(request)
+    prepare(file)
     stored = np.load(folder / INPUTS, mmap_mode="r", allow_pickle=False)
     return run_plan(lambda: load(file, request.plan.threads), request.manifest, stored, request.plan, own_process=True)
 
 
-def onboard_loader(request: Any) -> Load:
-    """Import what the runtime needs, and return what opens a file with it, from the modules that came with the probe.
+def onboard_loader(request: Any) -> tuple[Prepare, Load]:
+    """Import what the runtime needs; return what prepares and opens a file, from the modules that came with the probe.
 
     Raises:
         ToolkitMissing: a module is not installed on this machine; the message is the pip line.
@@ -96,10 +100,14 @@ def onboard_loader(request: Any) -> Load:
             to_do=f"run there: {sys.executable} -m {request.install}",
         )
     # before its toolkit, which it may keep from reporting home
-    load: Load = importlib.import_module(request.module).open_session
+    runtime = importlib.import_module(request.module)
     for module in request.needs:
         importlib.import_module(module)
-    return load
+    return getattr(runtime, "prepare", _as_it_is), runtime.open_session
+
+
+def _as_it_is(file: Path) -> None:
+    """Most files are opened as they are."""
 
 
 def as_device_error(error: Exception) -> DeviceError:

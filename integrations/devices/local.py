@@ -53,10 +53,11 @@ class LocalDevice(Device):
 def _probe_of(runtime: str) -> tuple[list[str], dict[str, Any]]:
     """Return Python's arguments and what the request adds for them.
 
-    The packed probe of other machines imports a third of what edgewright's own does; a runtime without one needs the latter.
+    The packed probe of other machines imports a third of what edgewright's own does; a runtime without one needs the latter,
+    and one whose hardware is not here, which other machines have.
     """
-    pack = find("runtimes", runtime).onboard
-    if pack is None:
+    plugin = find("runtimes", runtime)
+    if plugin.onboard is None or plugin().emulated_here():
         return ["-m", "edgewright.probe"], {}
     pack, needs = onboard_of(runtime)
     return [str(probe_folder(pack)), "serve"], {"module": pack.modules[0], "needs": needs, "install": pack.install}

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of several integrations begin with: files written once by each worker, and toolkits without their own process."""
 
+import ctypes
 import importlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def gpu_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A GPU and TensorRT that are none, here and in processes that are started; the file has a line for each engine built."""
+    monkeypatch.setattr(ctypes, "CDLL", ctypes.CDLL)  # put back what the stand-in replaces
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "support" / "tensorrt_stand_in"))
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("BUILDS", str(tmp_path / "builds"))
+    importlib.import_module("tensorrt")
+    yield tmp_path / "builds"
+    sys.modules.pop("tensorrt", None)
 
 
 @pytest.fixture

@@ -98,10 +98,32 @@ def test_a_device_with_numpy_and_the_runtime_answers_as_the_host_does(runtime: s
     assert (facts.arena_bytes is not None) == (runtime == "tflite_micro")
 
 
-def test_a_runtime_that_the_device_lacks_is_told_with_the_pip_line(tmp_path: Path) -> None:
-    file, manifest = exported("onnxruntime", tmp_path)
-    with pytest.raises(DeviceError, match=r"needs onnxruntime, which is not installed on the device[\s\S]*-m pip install onnx"):
-        served(bare_python(tmp_path / "device", "numpy"), "onnxruntime", file, manifest, tmp_path)
+def test_an_engine_is_built_on_the_device_before_it_is_timed(gpu_stand_in: Path, tmp_path: Path) -> None:
+    """Once for the file: it is opened again by whoever runs it next."""
+    file, manifest = exported("tensorrt", tmp_path)
+    modules = ("numpy", "tensorrt", "onnxruntime", "onnx", "google", "ml_dtypes", "typing_extensions")
+    facts, outputs = served(bare_python(tmp_path / "device", *modules), "tensorrt", file, manifest, tmp_path)
+    plan = ProbePlan(runtime="tensorrt", outputs=True)
+    expected = NullDevice().probe(file, manifest, SAMPLES, plan, NullDevice.Options())[1]
+    np.testing.assert_array_equal(outputs, expected)
+    assert len(facts.latencies_ms) == 3
+    assert gpu_stand_in.read_text() == "built\n"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "line"),
+    [
+        ("onnxruntime", "-m pip install onnxruntime"),
+        (
+            "tensorrt",
+            r"pip install tensorrt --extra-index-url \S+ \(on a Jetson instead: sudo apt-get install tensorrt python3-lib",
+        ),
+    ],
+)
+def test_a_runtime_that_the_device_lacks_is_told_with_the_line_that_brings_it(runtime: str, line: str, tmp_path: Path) -> None:
+    file, manifest = exported(runtime, tmp_path)
+    with pytest.raises(DeviceError, match=rf"needs {runtime}, which is not installed on the device[\s\S]*{line}"):
+        served(bare_python(tmp_path / "device", "numpy"), runtime, file, manifest, tmp_path)
 
 
 def test_a_runtime_for_the_host_alone_is_refused_before_anything_is_sent(tmp_path: Path, monkeypatch) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from release_project import Project
 
+from edgewright.config import Target
+from edgewright.pipelines.context import Toolkit
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,3 +61,14 @@ def test_a_changed_helper_invalidates_exactly_the_steps_that_reach_it(project: P
     with (package / "gate" / "worth_it.py").open("a", encoding="utf-8") as helper:
         helper.write("\n# a change\n")
     assert run() == {"screen_a_ptq_w8a8", "report_release", "promote_release"}
+
+
+def test_what_quantizes_in_its_own_way_shares_the_float_file_alone() -> None:
+    """TensorRT wants ONNX Runtime's float files quantized without zero points; TFLite Micro runs LiteRT's as they are."""
+    tensorrt, onnxruntime, tflite_micro, litert = (
+        Toolkit.of(Target(name="a", runtime=runtime)) for runtime in ("tensorrt", "onnxruntime", "tflite_micro", "litert")
+    )
+    assert (tensorrt.exporter, tensorrt.exporter_digest) == (onnxruntime.exporter, onnxruntime.exporter_digest)
+    assert (tensorrt.converter, onnxruntime.converter) == ("tensorrt", "onnxruntime")
+    assert onnxruntime.converter_digest in tensorrt.converter_digest
+    assert (tflite_micro.converter, tflite_micro.converter_digest) == (litert.converter, litert.converter_digest)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine says of itself: whether sums of 8-bit products saturate on it."""
+"""What a machine says of itself: which board it is, and whether sums of 8-bit products saturate on it."""
 
 from pathlib import Path
 
@@ -28,3 +28,12 @@ def test_8_bit_sums_saturate_on_x86_without_vnni(
     monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
     assert machine.saturates() is answer
     assert machine.machine()["saturates"] is answer
+
+
+def test_a_board_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its /proc/cpuinfo has none on a Jetson, and the processor's alone on others."""
+    (tmp_path / "model").write_bytes(b"NVIDIA Jetson Orin Nano Developer Kit\0")
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: ARMv8 Processor rev 1 (v8l)\n", encoding="ascii")
+    monkeypatch.setattr(machine, "_BOARD", tmp_path / "model")
+    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
+    assert machine.machine()["machine"].startswith("NVIDIA Jetson Orin Nano Developer Kit (")

@@ -30,6 +30,7 @@ from edgewright.integrations.devices.qemu.wheels import pinned
 from edgewright.measure import DeviceFacts, Evidence
 from edgewright.onboard.machine import machine
 from edgewright.onboard.probe import as_device_error
+from edgewright.plugins import find
 from edgewright.probe import new_request, probe_here
 from edgewright.probe_archive import onboard_of, write_probe
 
@@ -50,12 +51,19 @@ class QemuDevice(Device):
         """Seconds one probe may take, loading the runtime included, before it is stopped."""
 
     def check(self, runtime: str, options: Config) -> None:  # noqa: ARG002 - the port's signature
-        """Refuse runtimes that run only where edgewright is installed.
+        """Refuse runtimes that run only where edgewright is installed, or on more than a processor.
 
         Raises:
             ConfigError: this is one.
         """
         onboard_of(runtime)
+        hardware = find("runtimes", runtime).hardware
+        if hardware:
+            raise ConfigError(
+                f"runtime {runtime!r} runs on {hardware}, and {self.name} emulates a processor alone",
+                where="targets[].device",
+                to_do="take device: ssh, or device: local, where its files are emulated without it",
+            )
 
     def state(self, options: Config) -> str:  # noqa: ARG002 - the port's signature
         """Digest the emulator's version: another one may answer otherwise."""

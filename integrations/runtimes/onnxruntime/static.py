@@ -3,6 +3,7 @@
 
 Activations are uint8: with int8 ones x86 leaves most convolutions in float (measured 1.9 times the float model's
 latency instead of 0.8), and ARM runs both. 16-bit ones are unsigned too; ONNX Runtime computes them in float.
+Files for what knows no zero points (`PassRequest.symmetric`) are int8 throughout.
 """
 
 import tempfile
@@ -52,6 +53,7 @@ class _QdqQuantizer:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         self._options, self._inputs, self._folder = request.options, request.calibration, folder
+        self._symmetric = request.symmetric
         self._prepared = folder / "prepared.onnx"
         quant_pre_process(str(request.parent), str(self._prepared))
         self._graph = onnx.load(str(self._prepared)).graph
@@ -70,7 +72,6 @@ class _QdqQuantizer:
         ranges, quantized = self._folder / f"{calibration}.json", self._folder / "quantized.onnx"
         if calibration != "minmax" and not ranges.exists():
             self._observed.save(calibration, ranges)
-        wide = isinstance(self._options, PtqW8A16)
         nodes = with_followers(kept, self._layers, onnx_graph.operators(self._graph))
         quantize_static(
             str(self._prepared),
@@ -78,10 +79,11 @@ class _QdqQuantizer:
             None if ranges.exists() else Samples(self._name, self._inputs),
             quant_format=QuantFormat.QDQ,
             per_channel=self._options.per_channel,
-            activation_type=QuantType.QUInt16 if wide else QuantType.QUInt8,
+            activation_type=self._activations(),
             weight_type=QuantType.QInt8,
+            op_types_to_quantize=list(onnx_graph.LAYERS) if self._symmetric else None,
             nodes_to_exclude=sorted(nodes) if self._options.fallback == "float" else None,
-            extra_options={"TensorQuantOverrides": self._overrides(nodes)} if self._options.fallback == "int16" else None,
+            extra_options=self._extra_options(nodes),
             calibration_cache_path=ranges,
         )
         model = onnx.load(str(quantized))
@@ -91,6 +93,21 @@ class _QdqQuantizer:
 
     def run(self, file: Path, inputs: Array) -> Array:
         return answers(open_session(file, 1), inspect(file), inputs)
+
+    def _activations(self) -> Any:
+        from onnxruntime.quantization import QuantType
+
+        if isinstance(self._options, PtqW8A16):
+            return QuantType.QUInt16
+        return QuantType.QInt8 if self._symmetric else QuantType.QUInt8
+
+    def _extra_options(self, nodes: set[str]) -> dict[str, Any]:
+        overrides = {"TensorQuantOverrides": self._overrides(nodes)} if self._options.fallback == "int16" else {}
+        if not self._symmetric:
+            return overrides
+        # int32 biases would be dequantized too, which takes another type; outputs of layers are not yet clamped
+        only = {"QuantizeBias": False, "OpTypesToExcludeOutputQuantization": list(onnx_graph.LAYERS)}
+        return {**overrides, **only, "ActivationSymmetric": True}
 
     def _overrides(self, nodes: set[str]) -> dict[str, list[dict[str, Any]]]:
         """16 bits for what the given nodes return; the other nodes that read it get it in 8."""
