@@ -14,6 +14,7 @@ from edgewright.config import Preprocessing
 from edgewright.config.data import MFCC
 from edgewright.device import ProbePlan
 from edgewright.errors import ConfigError, DeviceError
+from edgewright.integrations.devices.local import LocalDevice
 from edgewright.integrations.devices.null import NullDevice
 from edgewright.plugins import create
 from edgewright.probe import lay_out, new_request, read_answer
@@ -108,6 +109,14 @@ def test_an_engine_is_built_on_the_device_before_it_is_timed(gpu_stand_in: Path,
     np.testing.assert_array_equal(outputs, expected)
     assert len(facts.latencies_ms) == 3
     assert gpu_stand_in.read_text() == "built\n"
+
+
+def test_a_machine_without_the_hardware_answers_in_its_stead(tmp_path: Path) -> None:
+    """The packed probe would ask for TensorRT, which other machines have."""
+    file, manifest = exported("tensorrt", tmp_path)
+    plan = ProbePlan(runtime="tensorrt", outputs=True)
+    outputs = LocalDevice().probe(file, manifest, SAMPLES, plan, LocalDevice.Options())[1]
+    np.testing.assert_array_equal(outputs, NullDevice().probe(file, manifest, SAMPLES, plan, NullDevice.Options())[1])
 
 
 @pytest.mark.parametrize(
