@@ -79,9 +79,15 @@ class Attempt:
             return RungFacts(reasons=(refusal.reason,), screening=(refusal,), **facts)
         artifact = shared.exported(model, self.target, toolkit)
         if self.rung.file_passes:
-            converter, name = (toolkit.converter, self.rung), step_id("convert", self.target.name, self.rung.name)
-            digest = toolkit.converter_digest
-            artifact = compress_file(artifact, model.candidate, shared.dataset, *converter, digest, id=name)
+            artifact = compress_file(
+                artifact,
+                model.candidate,
+                shared.dataset,
+                toolkit.converter,
+                self.rung,
+                toolkit.converter_digest,
+                id=step_id("convert", self.target.name, self.rung.name),
+            )
         artifact = shared.unsaturated(artifact, self.target, toolkit, self.rung)
         artifact = shared.packaged(artifact, self.target, toolkit, self.rung)
         validation = self._validate(artifact, parent, model, "validation", "validate")
