@@ -95,7 +95,7 @@ def judge_file(artifact: Artifact, reference: Reference | None, question: Questi
     difference = compare(find_metric(question.metric), question.dataset.labels("test"), before, after, question.seed)
     itself = parent is not None and artifact.digest == parent.digest
     screening = screen(question.target, run.facts, -difference.value, question.gate, itself)
-    look = Look(question.target, difference, None, run.facts.parity, screening, counts, run.facts.device.saturates)
+    look = Look(question.target, difference, {}, run.facts.parity, screening, counts, run.facts.device.saturates)
     verdict = judge({question.target.name: look}, question.gate, 1, 1)[question.target.name]
     if parent is None:  # outputs have no size and no speed: nothing says whether the file is worth it
         verdict = Verdict(findings=tuple(finding for finding in verdict.findings if finding.rule != "worth_it"))

@@ -13,6 +13,8 @@ SplitName = Literal["train", "calibration", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "calibration", "validation", "test")
 #: Axes of one stored sample. H, W: image; C: channels; L: time; F: features.
 SampleLayout = Literal["HW", "HWC", "CHW", "L", "LC", "CL", "F"]
+#: how the data of `data.source` is called beside batches that were added to it
+FIRST_BATCH = "first"
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -140,6 +142,15 @@ class DataChecks(Config):
     """A Great Expectations suite (JSON or YAML file) of your own, run on the same table."""
 
 
+class AddedData(Config):
+    """A batch of data that came later, such as a month from the field."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$")]
+    """By which report and gate call it; letters, digits, '_', '.', '-'."""
+    source: str
+    """A source as `data.source`, with samples of the same kind; its samples are split by the same fractions."""
+
+
 class DataSpec(Config):
     """Where model inputs and labels come from."""
 
@@ -155,3 +166,14 @@ class DataSpec(Config):
     splits: Splits = Splits()
     preprocessing: Preprocessing = Preprocessing()
     checks: DataChecks = DataChecks()
+    added: tuple[AddedData, ...] = ()
+    """Data that came later. Each batch is split by itself, so that what was test data stays test data, and the gate holds
+    a challenger against the champion on each batch."""
+
+    @model_validator(mode="after")
+    def _distinct_batches(self) -> Self:
+        names = [FIRST_BATCH, *(batch.name for batch in self.added)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two batches of data are called {twice[0]!r} ({FIRST_BATCH!r} is data.source itself)")
+        return self

@@ -29,12 +29,14 @@ class DataCard(Frozen):
     preprocessing: Preprocessing = Field(description="With its layout resolved.")
     counts: dict[SplitName, int]
     source_digest: str = Field(description="Digest of the source itself: files, or code.")
+    batches: tuple[str, ...] = Field(default=(), description="Names of the batches it was joined from; empty: it is one.")
 
 
 class Dataset(Bundle[DataCard]):
     """Files of each split: <split>_x.npy (stored samples), <split>_y.npy (labels), <split>_origin.npy (text: row or file).
 
-    Labels are int64 class indexes (classification), float32 (N, K) (regression), or 0 normal / 1 anomaly.
+    Joined batches have <split>_batch.npy as well, indexes into the card's batches. Labels are int64 class indexes
+    (classification), float32 (N, K) (regression), or 0 normal / 1 anomaly.
     """
 
     Facts = DataCard
@@ -55,6 +57,13 @@ class Dataset(Bundle[DataCard]):
     def origin(self, split: SplitName) -> list[str]:
         """Where each sample came from: 'row 17', 'cats/1.png'."""
         return [str(text) for text in self._array(split, "origin")]
+
+    def rows_of_batches(self, split: SplitName) -> dict[str, Array]:
+        """Rows of the split by the name of the batch they came with; one entry, '', where the data is one batch."""
+        if not self.card.batches:
+            return {"": np.arange(self.card.counts[split])}
+        batch = self._array(split, "batch")
+        return {name: np.flatnonzero(batch == index) for index, name in enumerate(self.card.batches)}
 
     def inputs(self, split: SplitName, layout: str) -> Array:
         """Preprocessed float32 model input in the asked layout, such as 'NCHW'."""

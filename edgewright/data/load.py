@@ -2,6 +2,7 @@
 """Load data: read the sources, resolve labels and layout, split, and keep it all as one Dataset."""
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.config.data import SPLITS, DataSpec, Preprocessing, SplitName, Splits, Task
+from edgewright.config.data import FIRST_BATCH, SPLITS, DataSpec, Preprocessing, SplitName, Splits, Task
 from edgewright.data.dataset import DataCard, Dataset
+from edgewright.data.join import join
 from edgewright.data.labels import are_indexes, encode
 from edgewright.data.samples import Parts, Samples
 from edgewright.data.sources import read
@@ -38,13 +40,31 @@ def load_dataset(spec: DataSpec, task: Task, seed: int, out: Path) -> Dataset:
         StoreError: ``out`` holds something already.
     """
     _must_be_empty(out)
+    if not spec.added:
+        return _load_batch(spec, task, seed, out)
+    fractions = {split: value for split, value in spec.splits if split in spec.splits.model_fields_set}
+    drawn = Splits() if any(isinstance(value, str) for value in fractions.values()) else spec.splits
+    with tempfile.TemporaryDirectory(prefix="edgewright-batches-") as folder:
+        first = _load_batch(spec, task, seed, Path(folder) / FIRST_BATCH)
+        batches = {FIRST_BATCH: first}
+        for batch in spec.added:
+            like = {"source": batch.source, "splits": drawn, "labels": first.card.labels or spec.labels}
+            own = spec.model_copy(update={**like, "added": ()})
+            batches[batch.name] = _load_batch(own, task, seed, Path(folder) / batch.name, whole=False)
+        return join(batches, source_digest(spec), seed, out)
+
+
+def _load_batch(spec: DataSpec, task: Task, seed: int, out: Path, *, whole: bool = True) -> Dataset:
+    """Load one batch; only what is ``whole`` needs samples of every class."""
+    _must_be_empty(out)
     parts = _gather(spec, task)
     first = _same_kind(parts)
     labels, encoded = encode(parts, spec.labels, task)
     splits = _split(spec, task, seed, parts, encoded, labels)
     y = {split: encoded[part][rows] for split, (part, rows) in splits.items()}
     origin = {split: parts[part].origin[rows] for split, (part, rows) in splits.items()}
-    check_classes(y, origin, labels, task)
+    if whole:
+        check_classes(y, origin, labels, task)
     card = DataCard(
         source=" + ".join(_name(source) for source in _sources(spec).values()),
         task=task,
@@ -114,7 +134,8 @@ def source_digest(spec: DataSpec) -> str:
         DataError: there is nothing at a path.
     """
     digest = hashlib.sha256()
-    for role, source in _sources(spec).items():
+    added = {f"added {batch.name}": batch.source for batch in spec.added}
+    for role, source in {**_sources(spec), **added}.items():
         if source == "digits":
             found = f"scikit-learn=={version('scikit-learn')}"
         elif ":" in source and not Path(source).exists():

@@ -31,9 +31,10 @@ def non_inferior_to_baseline(difference: PairedDifference, budget: Budget, confi
     )
 
 
-def non_inferior_to_champion(difference: PairedDifference, config: GateConfig, level: float) -> Finding:
-    """Champion: the artifact loses less than champion_margin against the artifact whose place it wants."""
-    return _non_inferior("champion", "the champion", "champion_margin", difference, config.champion_margin, config, level)
+def non_inferior_to_champion(difference: PairedDifference, config: GateConfig, level: float, batch: str = "") -> Finding:
+    """Champion: on a batch of the data, it loses less than champion_margin against the artifact whose place it wants."""
+    other = f"the champion on batch {batch!r}" if batch else "the champion"
+    return _non_inferior("champion", other, "champion_margin", difference, config.champion_margin, config, level)
 
 
 def _non_inferior(

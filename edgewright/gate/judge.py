@@ -26,8 +26,8 @@ class Look:
     target: Target
     difference: PairedDifference
     """Artifact against the float baseline."""
-    champion: PairedDifference | None
-    """Artifact against the champion; None when the place is free."""
+    champion: Mapping[str, PairedDifference]
+    """Artifact against the champion, by batch of the data ('': it is one); empty when the place is free."""
     parity: Parity
     screening: Verdict
     """What it passed on validation data."""
@@ -62,8 +62,7 @@ def judge(looks: Mapping[str, Look | Fleet], config: GateConfig, look: int, look
 def _p_value(look: Look, config: GateConfig) -> float:
     budget = look.target.budget
     p_values = [look.difference.p_value(budget.max_accuracy_drop)]
-    if look.champion is not None:
-        p_values.append(look.champion.p_value(config.champion_margin))
+    p_values += [difference.p_value(config.champion_margin) for difference in look.champion.values()]
     if budget.min_class_accuracy is not None:
         p_values.append(worst_class_p_value(look.class_counts, budget.min_class_accuracy))
     return max(p_values)
@@ -81,6 +80,5 @@ def _findings(look: Look, config: GateConfig, level: float) -> tuple[Finding, ..
     findings: list[Finding] = [non_inferior_to_baseline(look.difference, budget, config, level)]
     if budget.min_class_accuracy is not None:
         findings.append(worst_class(look.class_counts, budget.min_class_accuracy, level, config.power))
-    if look.champion is not None:
-        findings.append(non_inferior_to_champion(look.champion, config, level))
+    findings += [non_inferior_to_champion(one, config, level, batch) for batch, one in look.champion.items()]
     return (*findings, *parity_findings(look.parity, config.parity, look.saturates))

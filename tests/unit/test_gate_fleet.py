@@ -47,7 +47,7 @@ def test_a_rule_that_all_keep_is_shown_by_the_device_nearest_to_its_limit() -> N
 
 def look(losses: int, screening: Verdict) -> Look:
     difference = PairedProportions(METRICS["top1"], 2000, 0, losses)
-    return Look(Target(name="pi", runtime="null"), difference, None, parity(2000, 0.99), screening)
+    return Look(Target(name="pi", runtime="null"), difference, {}, parity(2000, 0.99), screening)
 
 
 def test_on_test_data_the_worst_device_decides_and_screening_is_carried_once() -> None:

@@ -39,7 +39,7 @@ def look(n=1000, gains=0, losses=0, champion=None, classes=None, parity=PARITY, 
     return Look(
         Target(name="board", runtime="null", budget=Budget(**budget)),
         proportions(n, gains, losses),
-        champion,
+        {"": champion} if isinstance(champion, PairedProportions) else champion or {},
         parity,
         screening,
         classes or {},
@@ -182,11 +182,20 @@ def test_screening_s_limits_are_carried_and_its_accuracy_is_not():
     assert verdict.outcome == "inconclusive"
 
 
+def test_a_challenger_has_to_hold_on_every_batch_of_the_data():
+    better, worse = proportions(1000, 60, 0), proportions(1000, 0, 60)
+    verdict = one(look(champion={"first": worse, "field": better}))
+    assert verdict.outcome == "fail"
+    [on_first, on_field] = [found for found in verdict.findings if found.rule == "champion"]
+    assert (on_first.outcome, on_field.outcome) == ("fail", "pass")
+    assert "the champion on batch 'first'" in on_first.reason
+
+
 def test_a_regression_is_judged_in_its_own_unit():
     differences = np.random.default_rng(0).normal(0.0, 0.1, size=400)
     budget = Budget(max_accuracy_drop=0.05)
     regression = Look(
-        Target(name="board", runtime="null", budget=budget), PairedMean(METRICS["mae"], differences), None, PARITY, SCREENED
+        Target(name="board", runtime="null", budget=budget), PairedMean(METRICS["mae"], differences), {}, PARITY, SCREENED
     )
     answer = finding(one(regression), "accuracy")
     assert answer.outcome == "pass"
