@@ -52,6 +52,7 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
         "source": _source(config.data.source, folder),
         "splits": splits.model_copy(update=given),
         "checks": checks.model_copy(update={"suite": checks.suite and _path(checks.suite, folder)}),
+        "added": tuple(batch.model_copy(update={"source": _source(batch.source, folder)}) for batch in config.data.added),
     }
     files = {key: _path(value, folder) for key in ("weights", "file") if (value := getattr(config.model, key))}
     targets = tuple(

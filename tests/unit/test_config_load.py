@@ -38,7 +38,8 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path, mo
     config = load(
         tmp_path,
         TARGETS
-        + "data: {source: d/train.csv, splits: {test: /abs/test.csv, train: d/train.csv}, checks: {suite: suite.json}}\n"
+        + "data: {source: d/train.csv, splits: {test: /abs/test.csv, train: d/train.csv}, checks: {suite: suite.json}, "
+        + "added: [{name: may, source: d/may.csv}]}\n"
         + "model: {weights: w.pt}\ntracking: {uri: 'sqlite:///runs.db'}\noutput: out\n",
     )
     assert config.data.source == str(tmp_path / "d/train.csv")
@@ -46,6 +47,7 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path, mo
     assert config.data.splits.test == "/abs/test.csv"
     assert config.data.splits.validation == 0.15
     assert config.data.checks.suite == str(tmp_path / "suite.json")
+    assert config.data.added[0].source == str(tmp_path / "d/may.csv")
     assert config.model.weights == str(tmp_path / "w.pt")
     assert config.tracking.uri == f"sqlite:///{tmp_path}/runs.db"
     assert config.output_folder == tmp_path / "out" / "release"
