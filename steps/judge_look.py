@@ -49,8 +49,10 @@ def judge_look(
                     difference=compare(judged_by, labels, before, after, seed),
                     champion={
                         batch: compare(judged_by, labels[rows], champion.outputs(device)[rows], after[rows], seed)
-                        for batch, rows in (dataset.rows_of_batches("test").items() if champion else ())
-                    },
+                        for batch, rows in dataset.rows_of_batches("test").items()
+                    }
+                    if champion
+                    else {},
                     class_counts=_class_counts(dataset, after),
                     parity=facts.parity,
                     screening=screening,
