@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second run does nothing, a new target costs one target, a changed helper invalidates exactly the steps that reach it."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from release_project import Project
 
 from edgewright.config import Target
@@ -43,18 +41,18 @@ def test_a_new_budget_measures_nothing_again(project: Project) -> None:
     assert project.ran() == {"screen_a_ptq_w8a8", "judge_look_1", "report_release", "promote_release"}
 
 
-def test_a_changed_helper_invalidates_exactly_the_steps_that_reach_it(project: Project, tmp_path: Path) -> None:
+def test_a_changed_helper_invalidates_exactly_the_steps_that_reach_it(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """On a copy of the package, so that the checkout is left alone."""
-    package = tmp_path / "copy" / "edgewright"
+    package = tmp_path_factory.mktemp("copy") / "edgewright"
     shutil.copytree(ROOT / "edgewright", package)
     for folder in ("steps", "pipelines", "integrations", "stacks"):
         shutil.copytree(ROOT / folder, package / folder)
 
     def run() -> set[str]:
-        environment = {**os.environ, "PYTHONPATH": str(package.parent), "ZENML_CONFIG_PATH": str(project.folder / ".zenml")}
-        command = [sys.executable, "-m", "edgewright.cli", "run", "release.yaml"]
-        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        ended = project.edgewright("run", "release.yaml", package_in=package.parent)
+        assert ended.code == 0, ended.output
         return project.ran()
 
     run()

@@ -77,6 +77,7 @@ class Project:
         kill_in: str = "",
         interrupt_in: str = "",
         environment: Mapping[str, str] | None = None,
+        package_in: Path | None = None,
         log: str = "log.txt",
         program: str = "edgewright.cli:main",
     ) -> Running:
@@ -87,13 +88,14 @@ class Project:
             kill_in: 'module:function' that dies by SIGKILL when it is called.
             interrupt_in: 'module:function' after whose first call Ctrl-C is pressed.
             environment: variables to set.
+            package_in: folder with a copy of the package, to run that one.
             log: name of the file that takes what it prints.
             program: the command line's function.
         """
         given = {"ZENML_CONFIG_PATH": f"{self.folder}/.zenml", "COLUMNS": "160", **(environment or {})}
         process = _CONTEXT.Process(
             target=_run,
-            args=(program, list(arguments), str(self.folder), given, kill_in, interrupt_in, str(self.folder / log)),
+            args=(program, list(arguments), str(self.folder), given, package_in, kill_in, interrupt_in, str(self.folder / log)),
         )
         process.start()
         return Running(process, self.folder / log)
@@ -150,6 +152,7 @@ def _run(
     arguments: list[str],
     folder: str,
     environment: Mapping[str, str],
+    package_in: Path | None,
     kill_in: str,
     interrupt_in: str,
     log: str,
@@ -161,6 +164,8 @@ def _run(
     os.chdir(folder)
     os.environ.update(environment)
     tempfile.tempdir = None  # the fork server has looked for it already, in another environment
+    if package_in:
+        _import_from(package_in)
     if kill_in:
         _arm(kill_in, lambda _: os.kill(os.getpid(), signal.SIGKILL))
     if interrupt_in:
@@ -176,6 +181,12 @@ def _run(
         getattr(importlib.import_module(module), name)(arguments)
     finally:
         sys.stdout.flush()
+
+
+def _import_from(folder: Path) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "edgewright"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
 
 
 def _forked(start: Callable[[list[str], Path], int], command: list[str], printed: Path) -> int:
