@@ -6,9 +6,11 @@ Runtime's own entropy has as many bins as levels by default, which never clips; 
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 BINS = 2048
 #: levels on each side of zero, as in the source of `entropy_range`
@@ -78,24 +80,39 @@ def _least_divergent(counts: NDArray[np.int64], levels: int) -> int:
     """Number of bins to keep. Ties go to the wider range: where nothing is gained by clipping, nothing is clipped."""
     seen = counts.copy()
     seen[0] = seen[1]  # zeros are exact at any scale; left in, the spike that ReLU makes would decide alone
-    widths = range(BINS, levels - 1, -1)
-    return widths[int(np.argmin([_divergence(seen, width, levels) for width in widths]))]
+    if not seen.any():
+        return BINS
+    widths = np.arange(BINS, levels - 1, -1)
+    return int(widths[np.argmin(_divergences(seen, widths, levels))])
 
 
-def _divergence(counts: NDArray[np.int64], width: int, levels: int) -> float:
-    """KL divergence of the first ``width`` bins at ``levels`` levels from the same bins with all beyond added to the last."""
-    inside = counts[:width].astype(np.float64)
-    clipped = inside.copy()
-    clipped[-1] += counts[width:].sum()
-    total = inside.sum()
-    if total == 0:
-        return 0.0 if width == BINS else np.inf
-    level = np.arange(width) * levels // width
-    filled = inside > 0
-    sums, bins = np.bincount(level, inside, levels), np.bincount(level, filled, levels)
-    quantized = np.where(filled, (sums / np.maximum(bins, 1))[level], 0.0)
-    held = clipped > 0
-    if (quantized[held] == 0).any():
-        return np.inf
-    p, q = clipped[held] / clipped.sum(), quantized[held] / total
-    return float((p * np.log(p / q)).sum())
+def _divergences(counts: NDArray[np.int64], widths: NDArray[np.int64], levels: int) -> NDArray[np.float64]:
+    """KL divergences of the first bins at ``levels`` levels from the same bins with all beyond added to the last.
+
+    Bins of one level share one q, so running sums give sum(p log p) and sum(p log q) of all widths at once.
+
+    Args:
+        counts: of all bins, with at least one above 0.
+        widths: (W,) numbers of bins to keep.
+        levels: that the kept bins are rounded to.
+
+    Returns:
+        (W,) divergences, rounded so that ties are ties.
+    """
+    below, filled, entropy = (_running(one) for one in (counts, counts > 0, xlogy(counts, counts)))
+    edges = -(-widths[:, None] * np.arange(levels + 1) // levels)
+    sums, bins = np.diff(below[edges]), np.diff(filled[edges])
+    beyond, last = below[-1] - below[widths], counts[widths - 1]
+    held = sums.copy()
+    held[:, -1] += beyond
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_p = entropy[widths - 1] + xlogy(last + beyond, last + beyond)
+        of_q = xlogy(held, sums / np.maximum(bins, 1)).sum(axis=1)
+        divergences = (of_p - of_q) / below[-1] + np.log(below[widths] / below[-1])
+    lost = (last == 0) & (beyond > 0)  # what lies beyond would be added to a bin that rounding leaves empty
+    return np.where(lost, np.inf, divergences.round(12))
+
+
+def _running(values: NDArray[Any]) -> NDArray[Any]:
+    """Sums of the first 0, 1, 2, … values."""
+    return np.concatenate([[0], np.cumsum(values)])

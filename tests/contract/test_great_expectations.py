@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from release_project import copy_zenml_store
 
 from edgewright import plugins
 from edgewright.config.data import DataChecks, DataSpec, Splits
@@ -274,6 +275,7 @@ print([result.rule for result in results if not result.passed])
 def test_the_zenml_flavor_registers_in_a_fresh_store_and_checks(tmp_path: Path) -> None:
     data = table(tmp_path)
     home = tmp_path / "zenml"
+    copy_zenml_store(home)
     env = {**os.environ, "ZENML_CONFIG_PATH": str(home), "ZENML_ANALYTICS_OPT_IN": "false", "ZENML_LOGGING_VERBOSITY": "WARN"}
     script = tmp_path / "use_flavor.py"
     script.write_text(USE_FLAVOR)

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second run does nothing, a new target costs one target, a changed helper invalidates exactly the steps that reach it."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from release_project import Project
 
 from edgewright.config import Target
@@ -15,46 +13,42 @@ from edgewright.pipelines.context import Toolkit
 ROOT = Path(__file__).parents[2]
 
 
-def test_an_identical_run_executes_nothing_and_says_the_same(project: Project) -> None:
-    first = project.edgewright("run", "release.yaml")
-    assert first.code == 0, first.output
-    page, facts = ((project.out / name).read_bytes() for name in ("report.html", "release.json"))
-    second = project.edgewright("run", "release.yaml")
+def test_an_identical_run_executes_nothing_and_says_the_same(released: Project) -> None:
+    page, facts = ((released.out / name).read_bytes() for name in ("report.html", "release.json"))
+    second = released.edgewright("run", "release.yaml")
     assert second.code == 0, second.output
-    assert set(project.executed().values()) == {"cached"}
-    assert (page, facts) == tuple((project.out / name).read_bytes() for name in ("report.html", "release.json"))
+    assert set(released.executed().values()) == {"cached"}
+    assert (page, facts) == tuple((released.out / name).read_bytes() for name in ("report.html", "release.json"))
 
 
-def test_one_more_target_costs_one_more_target(project: Project) -> None:
-    assert project.edgewright("run", "release.yaml").code == 0
-    target = project.config["targets"][0]
-    project.write(targets=[target, {**target, "name": "b"}])
-    assert project.edgewright("run", "release.yaml").code == 0
+def test_one_more_target_costs_one_more_target(released: Project) -> None:
+    target = released.config["targets"][0]
+    released.write(targets=[target, {**target, "name": "b"}])
+    assert released.edgewright("run", "release.yaml").code == 0
     # the compressed file is the same for both; what is new is measured for the new target, judged with the old one, reported
     of_b = {"validate_b_ptq_w8a8", "screen_b_ptq_w8a8", "test_b_ptq_w8a8"}
-    assert project.ran() == of_b | {"judge_look_1", "report_release", "promote_release"}
+    assert released.ran() == of_b | {"judge_look_1", "report_release", "promote_release"}
 
 
-def test_a_new_budget_measures_nothing_again(project: Project) -> None:
-    assert project.edgewright("run", "release.yaml").code == 0
-    target = {**project.config["targets"][0], "budget": {"max_accuracy_drop": 0.06}}
-    project.write(targets=[target])
-    assert project.edgewright("run", "release.yaml").code == 0
-    assert project.ran() == {"screen_a_ptq_w8a8", "judge_look_1", "report_release", "promote_release"}
+def test_a_new_budget_measures_nothing_again(released: Project) -> None:
+    target = {**released.config["targets"][0], "budget": {"max_accuracy_drop": 0.06}}
+    released.write(targets=[target])
+    assert released.edgewright("run", "release.yaml").code == 0
+    assert released.ran() == {"screen_a_ptq_w8a8", "judge_look_1", "report_release", "promote_release"}
 
 
-def test_a_changed_helper_invalidates_exactly_the_steps_that_reach_it(project: Project, tmp_path: Path) -> None:
+def test_a_changed_helper_invalidates_exactly_the_steps_that_reach_it(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """On a copy of the package, so that the checkout is left alone."""
-    package = tmp_path / "copy" / "edgewright"
+    package = tmp_path_factory.mktemp("copy") / "edgewright"
     shutil.copytree(ROOT / "edgewright", package)
     for folder in ("steps", "pipelines", "integrations", "stacks"):
         shutil.copytree(ROOT / folder, package / folder)
 
     def run() -> set[str]:
-        environment = {**os.environ, "PYTHONPATH": str(package.parent), "ZENML_CONFIG_PATH": str(project.folder / ".zenml")}
-        command = [sys.executable, "-m", "edgewright.cli", "run", "release.yaml"]
-        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        ended = project.edgewright("run", "release.yaml", package_in=package.parent)
+        assert ended.code == 0, ended.output
         return project.ran()
 
     run()

@@ -17,30 +17,28 @@ def _digest(project: Project, alias: str) -> str:
     return str(client.get_model_version_by_alias("digits-a", alias).tags["edgewright.digest"])
 
 
-def test_a_challenger_takes_the_champion_s_place_and_a_rerun_does_nothing(project: Project) -> None:
-    assert project.edgewright("run", "release.yaml").code == 0
-    first = _digest(project, "champion")
-    project.write(seed=4, gate={"champion_margin": 0.1})
-    ended = project.edgewright("run", "release.yaml")
+def test_a_challenger_takes_the_champion_s_place_and_a_rerun_does_nothing(released: Project) -> None:
+    first = _digest(released, "champion")
+    released.write(seed=4, gate={"champion_margin": 0.1})
+    ended = released.edgewright("run", "release.yaml")
     assert ended.code == 0, ended.output
-    assert _target(project)["champion_before"] == first
-    assert "champion" in [finding["rule"] for finding in _target(project)["rungs"][-1]["gate"]]
-    assert (_digest(project, "rollback"), _digest(project, "champion")) == (
+    assert _target(released)["champion_before"] == first
+    assert "champion" in [finding["rule"] for finding in _target(released)["rungs"][-1]["gate"]]
+    assert (_digest(released, "rollback"), _digest(released, "champion")) == (
         first,
-        _target(project)["rungs"][-1]["artifact_digest"],
+        _target(released)["rungs"][-1]["artifact_digest"],
     )
-    assert project.edgewright("run", "release.yaml").code == 0
-    assert project.ran() == set()
+    assert released.edgewright("run", "release.yaml").code == 0
+    assert released.ran() == set()
 
 
-def test_every_rung_that_is_judged_is_held_against_the_champion(project: Project) -> None:
-    assert project.edgewright("run", "release.yaml").code == 0
-    champion = _digest(project, "champion")
-    target = {**project.config["targets"][0], "budget": {"max_accuracy_drop": 0.001}}
-    project.write(seed=5, targets=[target])
-    assert project.edgewright("run", "release.yaml").code == 1
-    rungs = _target(project)["rungs"]
+def test_every_rung_that_is_judged_is_held_against_the_champion(released: Project) -> None:
+    champion = _digest(released, "champion")
+    target = {**released.config["targets"][0], "budget": {"max_accuracy_drop": 0.001}}
+    released.write(seed=5, targets=[target])
+    assert released.edgewright("run", "release.yaml").code == 1
+    rungs = _target(released)["rungs"]
     assert [rung["status"] for rung in rungs] == ["inconclusive", "inconclusive"]
     assert all("champion" in [finding["rule"] for finding in rung["gate"]] for rung in rungs)
     assert [rung["alpha"] for rung in rungs] == [0.025, 0.025]
-    assert _digest(project, "champion") == champion
+    assert _digest(released, "champion") == champion

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from release_project import AFFINE, Project, copy_zenml_store
+from release_project import AFFINE, Project
 
 BIN = Path(sys.executable).parent
 RELEASE = ("pipeline", "run", "edgewright.edge_release", "-c", "release.yaml")
@@ -52,13 +52,12 @@ def test_zenml_pipeline_run_in_a_project_with_its_own_steps_and_pipelines(tmp_pa
     assert _result(tmp_path) == by_edgewright
 
 
-def test_python(tmp_path: Path, by_edgewright: Any) -> None:
-    copy_zenml_store(tmp_path / ".zenml")
-    script = f"from edgewright import edge_release, ReleaseConfig\nedge_release(ReleaseConfig.model_validate({AFFINE!r}))\n"
-    (tmp_path / "release.py").write_text(script)
-    done = _run(tmp_path, sys.executable, "release.py")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert _result(tmp_path) == by_edgewright
+def test_python(project: Project, by_edgewright: Any) -> None:
+    text = f"from edgewright import edge_release, ReleaseConfig\nedge_release(ReleaseConfig.model_validate({AFFINE!r}))\n"
+    (project.folder / "release.py").write_text(text)
+    ended = project.start("release.py", program="release_project:script").end()
+    assert ended.code == 0, ended.output
+    assert _result(project.folder) == by_edgewright
 
 
 def test_zenml_ends_with_the_gate_s_exit_code_and_one_screen(project: Project) -> None:

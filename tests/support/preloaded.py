@@ -12,6 +12,7 @@ from zenml.integrations.registry import integration_registry
 from zenml.stack.flavor_registry import FlavorRegistry
 
 from edgewright.fingerprint import of_code
+from edgewright.report.svg import draw
 
 for module in (
     "edgewright.cli.check",
@@ -46,6 +47,7 @@ for module in (
 ):
     importlib.import_module(module)
 
+draw("first", "a picture", lambda axes: axes.plot([1, 2], label="a line"))  # imports the rest of matplotlib, and reads its font
 of_code("edgewright.pipelines.edge_release")  # sources that are parsed once are not parsed again
 integration_registry.activate_integrations()
 flavors = FlavorRegistry()
