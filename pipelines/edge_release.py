@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """edge_release: from model, data and targets to gated, promoted edge artifacts. Read it top to bottom."""
 
-import os
-
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
@@ -25,10 +23,6 @@ from edgewright.steps.load_data import load_data
 from edgewright.steps.measure_model import measure_model
 from edgewright.steps.train_baseline import train_baseline
 from edgewright.steps.validate_data import validate_data
-
-# Bytes up to which a value given to a step is kept with the step. ZenML's default makes an artifact of each, and of 50 values
-# in the smallest release that is a third of its time.
-os.environ.setdefault("ZENML_PARAMETER_SIZE_THRESHOLD", "4096")
 
 
 @pipeline(dynamic=True, execution_mode=ExecutionMode.CONTINUE_ON_FAILURE)
