@@ -64,6 +64,10 @@ class TargetFacts(Frozen):
     budget: dict[str, float]
     champion_before: str | None = Field(default=None, description="Digest of the champion whose place was wanted.")
     test_looks: int = Field(description="How often the test data was looked at for this target.")
+    runtime_versions: dict[str, str] = Field(
+        default_factory=dict, description="Distribution name to version, of what ran the file where the release ran."
+    )
+    bundle: str | None = Field(default=None, description="Signed bundle, below the output folder; None when nothing passed.")
 
 
 class ReleaseFacts(Frozen):
@@ -84,6 +88,7 @@ class ReleaseFacts(Frozen):
     baseline: dict[SplitName, dict[str, Measurement]]
     targets: tuple[TargetFacts, ...]
     toolchain: dict[str, str]
+    key: str | None = Field(default=None, description="Id of the key that signed the bundles.")
 
     @property
     def refused(self) -> tuple[TargetFacts, ...]:
