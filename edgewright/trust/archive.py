@@ -160,7 +160,7 @@ def _check_names(names: list[str], path: Path) -> None:
     """Refuse names that would leave the folder they are unpacked into, mean another file there, or cannot be files."""
     for name in names:
         parts = PurePosixPath(name).parts
-        plain = name == "/".join(parts) and not name.startswith("/") and ".." not in parts
+        plain = bool(parts) and name == "/".join(parts) and not name.startswith("/") and ".." not in parts
         if not plain or not name.isprintable() or any(sign in name for sign in '\\:*?"<>|') or name != name.rstrip(" ."):
             raise StoreError(f"{name[:100]!r} is no name for a file in a bundle", where=str(path), to_do=_REFUSE)
     folded = Counter(name.casefold() for name in names)  # as macOS and Windows compare them

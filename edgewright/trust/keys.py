@@ -7,6 +7,7 @@ too. Public keys are PEM files; a key's id is the sha256 of what TUF's canonical
 """
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,13 @@ def make_key(private: Path) -> Path:
 
     public, key = private.with_suffix(".pub"), Ed25519PrivateKey.generate()
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    told = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     try:
         private.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(secret)
-        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        if public.exists():
+            raise FileExistsError
+        _write_new(private, secret, 0o600)
+        _write_new(public, told, 0o644)
     except FileExistsError:
         raise StoreError(
             "there is a key already", where=str(private), to_do="name another file; a key is never replaced"
@@ -53,7 +56,11 @@ def own_key() -> str:
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "edgewright"
     private = home / "release.pem"
     if not private.exists():
-        make_key(private)
+        try:
+            make_key(private)
+        except StoreError:
+            if not private.exists():  # else another release made it at the same moment
+                raise
     return f"file:{private}"
 
 
@@ -97,6 +104,19 @@ def public_key(file: Path) -> "Key":
         raise StoreError(f"cannot read a public key: {error.strerror}", where=str(file)) from error
     except Exception as error:  # the parser's own errors have no common base
         raise StoreError("this is no public key in PEM", where=str(file), to_do="name the .pub file of the key") from error
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet, whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # readable by its owner alone
+    staged = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        staged.chmod(mode)
+        path.hardlink_to(staged)
+    finally:
+        staged.unlink()
 
 
 def _private(kind: str, rest: str) -> "PrivateKeyTypes":
