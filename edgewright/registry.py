@@ -2,6 +2,7 @@
 """The tracker port: where runs are recorded and artifacts are registered and promoted."""
 
 from abc import ABC, abstractmethod
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -19,7 +20,9 @@ class Champion(Frozen):
     model: str
     version: str
     digest: str
-    """Digest of the artifact bundle."""
+    """Digest of the artifact."""
+    run: str = ""
+    """Id of the recorded release that its signed bundle speaks of; empty where it has none."""
 
 
 class Tracker(ABC):
@@ -53,6 +56,25 @@ class Tracker(ABC):
         """
 
     @abstractmethod
+    def recorded_at(self, run_id: str) -> datetime:
+        """When a recorded release was begun to be recorded (UTC, whole seconds): the same whenever it is asked."""
+
+    @abstractmethod
+    def keep_bundle(self, run_id: str, artifact: Artifact, bundle: Path) -> dict[str, str]:
+        """Keep a signed bundle with the recorded release that holds its artifact; return the tags by which it is found."""
+
+    @abstractmethod
+    def fetch_bundle(self, model: str, version: str, out: Path) -> bool:
+        """Download the signed bundle of a version as the file ``out``, unless that is it already.
+
+        Returns:
+            Whether the version has one.
+
+        Raises:
+            StoreError: it is gone, or is not what was kept.
+        """
+
+    @abstractmethod
     def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
         """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none."""
 
@@ -70,7 +92,7 @@ class Tracker(ABC):
             model: registered name.
             artifact: what passed the gate.
             run_id: the recorded release that holds it.
-            tags: of the version.
+            tags: of the version; one that is there already takes them too.
             judged_against: digest of the champion at that time; None where there was none.
 
         Raises:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a release: facts, report, record, promotion, and the verdict as an exit code."""
+"""The end of a release: facts, report, record, signatures, promotion, and the verdict as an exit code."""
 
 import fcntl
 import hashlib
@@ -31,6 +31,8 @@ from edgewright.report.table import render_table
 from edgewright.report.write import write_report
 from edgewright.steps.promote_release import promote_release
 from edgewright.steps.report_release import report_release
+from edgewright.trust.keys import own_key, signer_for
+from edgewright.trust.signed import SUFFIX
 from edgewright.validation import Baseline
 
 UNFINISHED = "unfinished.json"
@@ -78,6 +80,13 @@ def tracking_of(config: ReleaseConfig) -> tuple[Tracking, Tracker]:
     return config.tracking.model_copy(update={"uri": uri}), tracker
 
 
+def with_key(config: ReleaseConfig) -> ReleaseConfig:
+    """Name the key that signs, and open it: this is where a key that cannot be had shows, before any training."""
+    signing = config.signing if config.signing.key else config.signing.model_copy(update={"key": own_key()})
+    signer_for(signing)
+    return config.model_copy(update={"signing": signing})
+
+
 def champions_of(tracker: Tracker, config: ReleaseConfig, target: Target) -> tuple[Champion | None, ...]:
     """Return the target's champion, and the one before it."""
     model = f"{config.name}-{target.name}"
@@ -99,7 +108,9 @@ def facts_of(context: Context, climbs: list[Climb], checks: list[CheckResult], c
         edgewright=__version__,
         metric=config.metric_name,
         higher_is_better=metric(config.metric_name).higher_is_better,
-        config=json.loads(config.model_dump_json()),
+        config=json.loads(
+            config.model_dump_json(exclude={"signing": {"key", "public_key"}})
+        ),  # where a key lies is told to nobody
         data=dataset.card,
         data_digest=dataset.digest,
         code_digest=of_code("edgewright.pipelines.edge_release"),
@@ -108,12 +119,13 @@ def facts_of(context: Context, climbs: list[Climb], checks: list[CheckResult], c
         candidate_digest=candidate.digest,
         baseline=baseline.facts.measurements,
         targets=tuple(_target_facts(climb, dataset, baseline) for climb in climbs),
+        key=signer_for(config.signing).public_key.keyid,
         toolchain=toolchain(tuple(sorted({*modules, *create("frameworks", config.model.framework).requires}))),
     )
 
 
 def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker: Tracker, folder: Path) -> None:
-    """Write the report, record the release and promote what passed, each only where it has not been done yet.
+    """Write the report, record the release, sign and promote what passed, each only where it has not been done yet.
 
     Raises:
         GateRefused: at least one target was not promoted.
@@ -122,28 +134,35 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
     html = report_release(facts).load()
     passed = {climb.target.name: climb.stop.artifact for climb in climbs if climb.passed and climb.stop}
     artifacts: dict[str, Artifact] = {name: handle.load() for name, handle in passed.items()}
-    if not (tracker.recorded(digest) and all(_is_champion(tracker, facts.release, *item) for item in artifacts.items())):
+    run_id = tracker.recorded(digest)
+    if run_id is None or not all(_is_champion(tracker, facts.release, *item, run_id) for item in artifacts.items()):
         # The report reaches the output folder after promotion: what lies there never claims what did not happen.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
             write_report(facts, Path(staged), html)
-            promote_release(facts, digest, list(passed.values()), list(passed), context.tracking, staged)
-    _deliver(artifacts, folder / "artifacts")
+            signing = context.config.signing
+            promote_release(facts, digest, list(passed.values()), list(passed), context.tracking, signing, staged)
+    _deliver(artifacts, facts.release, tracker, folder / "artifacts")
     page, facts_file = write_report(facts, folder, html)
     console = Console()
     render_table(facts, console)
-    console.print(f"report   {page}\nfacts    {facts_file}\nmlflow   {context.tracking.uri}", soft_wrap=True, highlight=False)
+    signed = f"signed   {folder / 'artifacts'}/*{SUFFIX} by key {facts.key[:12]}\n" if artifacts and facts.key else ""
+    shown = f"report   {page}\nfacts    {facts_file}\n{signed}mlflow   {context.tracking.uri}"
+    console.print(shown, soft_wrap=True, highlight=False)
     if facts.refused:
         names = ", ".join(target.name for target in facts.refused)
         raise GateRefused(f"{len(facts.refused)} of {len(facts.targets)} targets not promoted: {names}", where=str(page))
 
 
-def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
-    """Lay what passed into the output folder, and take away what an earlier run left of targets that were refused now."""
+def _deliver(artifacts: dict[str, Artifact], release: str, tracker: Tracker, folder: Path) -> None:
+    """Lay what passed into the output folder, signed and open; take away what an earlier run left of targets refused now."""
+    kept = {*artifacts, *(f"{name}{SUFFIX}" for name in artifacts)}
     for stale in folder.iterdir() if folder.is_dir() else ():
-        if stale.name not in artifacts:
-            shutil.rmtree(stale)
+        if stale.name not in kept:
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     for name, artifact in artifacts.items():
         artifact.copy_to(folder / name)
+        if champion := tracker.champion(f"{release}-{name}"):
+            tracker.fetch_bundle(champion.model, champion.version, folder / f"{name}{SUFFIX}")
 
 
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:
@@ -151,10 +170,13 @@ def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetF
     if climb.stop is not None:
         rungs[climb.stop.index] = rungs[climb.stop.index].model_copy(update={"confusion": _confusion(climb, dataset, baseline)})
     before = climb.stop.champion_before if climb.stop else None
+    runtime = create("runtimes", target.runtime)
     return TargetFacts(
         name=target.name,
         runtime=target.runtime,
         device=target.device,
+        runtime_versions=toolchain(runtime.runs_with or runtime.requires),
+        bundle=f"artifacts/{target.name}{SUFFIX}" if climb.passed else None,
         model=f"{climb.context.config.name}-{target.name}",
         outcome=outcome_of(climb),
         passed_rung=climb.stop.index if climb.passed and climb.stop else None,
@@ -179,6 +201,7 @@ def _confusion(climb: Climb, dataset: Dataset, baseline: Baseline) -> ConfusionC
     )
 
 
-def _is_champion(tracker: Tracker, release: str, target: str, artifact: Artifact) -> bool:
+def _is_champion(tracker: Tracker, release: str, target: str, artifact: Artifact, run_id: str) -> bool:
+    """Whether an artifact is champion, and signed with what this release says of it."""
     champion = tracker.champion(f"{release}-{target}")
-    return champion is not None and champion.digest == artifact.digest
+    return champion is not None and (champion.digest, champion.run) == (artifact.digest, run_id)

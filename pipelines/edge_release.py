@@ -9,7 +9,15 @@ from edgewright.data.load import source_digest
 from edgewright.fingerprint import of_plugin
 from edgewright.gate.verdict import Verdict
 from edgewright.pipelines.climb import Climb
-from edgewright.pipelines.conclude import champions_of, conclude, facts_of, release_folder, starting_weights, tracking_of
+from edgewright.pipelines.conclude import (
+    champions_of,
+    conclude,
+    facts_of,
+    release_folder,
+    starting_weights,
+    tracking_of,
+    with_key,
+)
 from edgewright.pipelines.config_argument import ReleaseArgument, required
 from edgewright.pipelines.context import Context, Model
 from edgewright.pipelines.plain_inputs import outside_the_key, plain_inputs_as_parameters
@@ -35,6 +43,7 @@ def edge_release(config: ReleaseArgument = None) -> None:
     """
     release = required(config)
     preflight(release)
+    release = with_key(release)
     with ends_on_sigterm(), plain_inputs_as_parameters(), release_folder(release) as folder:
         tracking, tracker = tracking_of(release)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record the release in the tracker and promote what passed."""
+"""Record the release in the tracker, sign what passed and promote it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,18 +7,27 @@ from typing import Annotated
 from zenml import step
 
 from edgewright.artifact import Artifact
-from edgewright.config import Tracking
+from edgewright.config import Signing, Tracking
 from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.registry import require_champion
 from edgewright.report.facts import ReleaseFacts
+from edgewright.trust.keys import signer_for
+from edgewright.trust.release import sign_target
+from edgewright.trust.signed import SUFFIX
 
 
 @step(enable_cache=False)
 def promote_release(
-    facts: ReleaseFacts, digest: str, artifacts: list[Artifact], names: list[str], tracking: Tracking, files: str
+    facts: ReleaseFacts,
+    digest: str,
+    artifacts: list[Artifact],
+    names: list[str],
+    tracking: Tracking,
+    signing: Signing,
+    files: str,
 ) -> Annotated[dict[str, str], "versions"]:
-    """Record runs, then register and promote; never cached, since the registry is asked and not the cache.
+    """Record runs, then sign, register and promote; never cached, since the registry is asked and not the cache.
 
     Args:
         facts: the whole release.
@@ -26,6 +35,7 @@ def promote_release(
         artifacts: what passed the gate.
         names: the targets they passed for, in the same order.
         tracking: where to record.
+        signing: the key.
         files: folder with report.html and release.json.
 
     Returns:
@@ -43,13 +53,11 @@ def promote_release(
             champion, challenger = tracker.champion(target.model), passed[target.name].digest
             require_champion(target.model, champion, target.champion_before, challenger)
         run_id = tracker.recorded(digest) or tracker.record(facts, digest, Path(files), passed)
-        return {
-            target.model: tracker.promote(
-                target.model,
-                passed[target.name],
-                run_id,
-                {"release": facts.release, "target": target.name},
-                target.champion_before,
-            )
-            for target in promoted
-        }
+        finished, signer, versions = tracker.recorded_at(run_id), signer_for(signing), {}
+        for target in promoted:
+            artifact, bundle = passed[target.name], Path(files) / f"{target.name}{SUFFIX}"
+            sign_target(facts, target, artifact, run_id, finished, signer, bundle)
+            tags = {"release": facts.release, "target": target.name, "edgewright.key": signer.public_key.keyid}
+            tags |= tracker.keep_bundle(run_id, artifact, bundle)
+            versions[target.model] = tracker.promote(target.model, artifact, run_id, tags, target.champion_before)
+        return versions

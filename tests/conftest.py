@@ -19,6 +19,7 @@ os.environ.update(
     OMP_NUM_THREADS="1",  # as many workers as cores: more threads would only wait for each other
     OMP_WAIT_POLICY="PASSIVE",
     XDG_CACHE_HOME=str(Path(__file__).parents[1] / "build" / "cache"),  # roots of emulated devices are fetched once
+    XDG_CONFIG_HOME=str(Path(_STORE) / "config"),  # the key that signs where none is configured
 )
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 

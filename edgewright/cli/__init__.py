@@ -27,6 +27,10 @@ COMMANDS = {
     "runtimes": "runtimes",
     "validate": "validate",
     "device": "device",
+    "key": "key",
+    "verify": "verify",
+    "publish": "publish",
+    "repository": "repository",
 }
 BUG, INTERRUPTED = 70, 130
 

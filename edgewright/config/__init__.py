@@ -5,7 +5,7 @@ from edgewright.config.base import Config, Name
 from edgewright.config.data import SPLITS, DataChecks, DataSpec, Preprocessing, SplitName, Splits, Task
 from edgewright.config.gate import GateConfig, Measuring, ParityLimits
 from edgewright.config.model import ModelSpec, Schedule, Training
-from edgewright.config.release import ReleaseConfig, Tracking
+from edgewright.config.release import ReleaseConfig, Signing, Tracking
 from edgewright.config.target import Budget, Target
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Preprocessing",
     "ReleaseConfig",
     "Schedule",
+    "Signing",
     "SplitName",
     "Splits",
     "Target",

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edgewright.config.data import SPLITS
 from edgewright.config.explain import explain
-from edgewright.config.release import ReleaseConfig
+from edgewright.config.release import ReleaseConfig, Signing
 from edgewright.config.yaml import Document, read_yaml
 from edgewright.errors import ConfigError, nearest
 
@@ -43,7 +43,7 @@ def load_config(path: Path) -> ReleaseConfig:
 
 
 def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
-    """Return a copy whose relative paths are taken from ``folder``: sources, weights, file, suite, meters, output, sqlite."""
+    """Return a copy whose relative paths are taken from ``folder``: of data, model, meters, output, sqlite and keys."""
     splits, checks = config.data.splits, config.data.checks
     given: dict[str, str] = {
         split: _source(value, folder) for split in SPLITS if isinstance(value := getattr(splits, split), str)
@@ -64,6 +64,7 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
             "data": config.data.model_copy(update=data),
             "model": config.model.model_copy(update=files),
             "tracking": config.tracking.model_copy(update={"uri": _store(config.tracking.uri, folder)}),
+            "signing": _signing(config.signing, folder),
             "targets": targets,
             "output": _path(config.output, folder),
         }
@@ -121,6 +122,13 @@ def _source(source: str, folder: Path) -> str:
 
 def _path(text: str, folder: Path) -> str:
     return str(folder / Path(text).expanduser())
+
+
+def _signing(signing: Signing, folder: Path) -> Signing:
+    key, public = signing.key, signing.public_key
+    if key is not None and key.startswith("file:"):
+        key = "file:" + _path(key.removeprefix("file:"), folder)
+    return signing.model_copy(update={"key": key, "public_key": public and _path(public, folder)})
 
 
 def _store(uri: str | None, folder: Path) -> str | None:

@@ -23,6 +23,16 @@ class Tracking(Config):
     experiment: str = "edgewright"
 
 
+class Signing(Config):
+    """Which key signs the bundles of what passed."""
+
+    key: str | None = None
+    """Private key: 'file:release.pem', 'env:VARIABLE' (the PEM text), or a token or key service ('hsm:', 'awskms:',
+    'azurekms:', 'gcpkms:', 'hv:'); left out, a key of your own, made once in ~/.config/edgewright."""
+    public_key: str | None = None
+    """PEM file of its public key, which a token or key service needs."""
+
+
 class Search(Config):
     """How far a target with an objective climbs on after a rung has met its budget."""
 
@@ -52,6 +62,7 @@ class ReleaseConfig(Config):
     gate: GateConfig = GateConfig()
     measuring: Measuring = Measuring()
     tracking: Tracking = Tracking()
+    signing: Signing = Signing()
     output: str = "edgewright-out"
     """Folder for report, release.json and the promoted artifacts."""
 
@@ -96,4 +107,4 @@ class ReleaseConfig(Config):
         return Path(self.output) / self.name
 
 
-__all__ = ["ReleaseConfig", "Tracking"]
+__all__ = ["ReleaseConfig", "Signing", "Tracking"]

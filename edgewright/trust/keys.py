@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from securesystemslib.signer import Key, Signer
 
+    from edgewright.config.release import Signing
+
 _OWN = ("file", "env")
 _SERVICES = ("hsm", "awskms", "azurekms", "gcpkms", "hv")
 
@@ -53,8 +55,7 @@ def make_key(private: Path) -> Path:
 
 def own_key() -> str:
     """Name of the key that signs where none is configured: made on first use, in the user's configuration folder."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "edgewright"
-    private = home / "release.pem"
+    private = config_home() / "release.pem"
     if not private.exists():
         try:
             make_key(private)
@@ -62,6 +63,17 @@ def own_key() -> str:
             if not private.exists():  # else another release made it at the same moment
                 raise
     return f"file:{private}"
+
+
+def own_public_key() -> "Key | None":
+    """Public half of the user's own key; None where there is none yet."""
+    private = config_home() / "release.pem"
+    return signer_of(f"file:{private}").public_key if private.exists() else None
+
+
+def config_home() -> Path:
+    """Folder that keeps the user's own key, and the repositories that are trusted."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "edgewright"
 
 
 def signer_of(name: str, public: Path | None = None) -> "Signer":
@@ -87,6 +99,16 @@ def signer_of(name: str, public: Path | None = None) -> "Signer":
         return Signer.from_priv_key_uri(name, public_key(public))
     except Exception as error:  # each service's client has errors of its own
         raise StoreError(f"{kind} gave no key: {error}", where=name) from error
+
+
+def signer_for(signing: "Signing") -> "Signer":
+    """Open the private key that a configuration names; the user's own where it names none.
+
+    Raises:
+        ConfigError: as `signer_of`.
+        StoreError: as `signer_of`.
+    """
+    return signer_of(signing.key or own_key(), Path(signing.public_key) if signing.public_key else None)
 
 
 def public_key(file: Path) -> "Key":

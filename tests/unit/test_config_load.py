@@ -40,7 +40,8 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path, mo
         TARGETS
         + "data: {source: d/train.csv, splits: {test: /abs/test.csv, train: d/train.csv}, checks: {suite: suite.json}, "
         + "added: [{name: may, source: d/may.csv}]}\n"
-        + "model: {weights: w.pt}\ntracking: {uri: 'sqlite:///runs.db'}\noutput: out\n",
+        + "model: {weights: w.pt}\ntracking: {uri: 'sqlite:///runs.db'}\noutput: out\n"
+        + "signing: {key: 'file:keys/a.pem', public_key: keys/a.pub}\n",
     )
     assert config.data.source == str(tmp_path / "d/train.csv")
     assert config.data.splits.train == str(tmp_path / "d/train.csv")
@@ -50,6 +51,8 @@ def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path, mo
     assert config.data.added[0].source == str(tmp_path / "d/may.csv")
     assert config.model.weights == str(tmp_path / "w.pt")
     assert config.tracking.uri == f"sqlite:///{tmp_path}/runs.db"
+    assert config.signing.key == f"file:{tmp_path}/keys/a.pem"
+    assert config.signing.public_key == f"{tmp_path}/keys/a.pub"
     assert config.output_folder == tmp_path / "out" / "release"
 
 
@@ -60,6 +63,7 @@ def test_names_are_not_taken_for_paths(tmp_path: Path, source: str) -> None:
 
 def test_a_server_is_not_taken_for_a_path(tmp_path: Path) -> None:
     assert load(tmp_path, TARGETS + "tracking: {uri: 'http://tracker:5000'}\n").tracking.uri == "http://tracker:5000"
+    assert load(tmp_path, TARGETS + "signing: {key: 'env:RELEASE_KEY'}\n").signing.key == "env:RELEASE_KEY"
 
 
 def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ recorded once its tag `edgewright.complete` is set, which is written last; what 
 """
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from edgewright.errors import StoreError
 from edgewright.fingerprint import of_path
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.store import Store
+from edgewright.onboard.digest import sha256_of
 from edgewright.registry import Champion, Tracker, require_champion
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 REPORT_FILES = ("report.html", "release.json")
-ARTIFACT_FOLDER = "artifact"
+ARTIFACT_FOLDER, BUNDLE_FOLDER = "artifact", "bundle"
 
 
 class MlflowTracker(Tracker):
@@ -63,6 +65,44 @@ class MlflowTracker(Tracker):
             self._client.set_tag(parent, "edgewright.complete", "true")
             return parent
 
+    def recorded_at(self, run_id: str) -> datetime:
+        """When the run of a release was made (UTC, whole seconds)."""
+        with self._store.errors("cannot read the tracking store"):
+            started = self._client.get_run(run_id).info.start_time
+        return datetime.fromtimestamp(int(started or 0) // 1000, UTC)
+
+    def keep_bundle(self, run_id: str, artifact: Artifact, bundle: Path) -> dict[str, str]:
+        """Log a signed bundle with the rung's run that holds its artifact; return the tags by which it is found."""
+        with self._store.errors(f"cannot keep {bundle.name}"), self._store.lock():
+            child = self._child_with(run_id, artifact)
+            self._client.log_artifact(child, str(bundle), BUNDLE_FOLDER)
+        kept = f"runs:/{child}/{BUNDLE_FOLDER}/{bundle.name}"
+        return {"edgewright.bundle": sha256_of(bundle), "edgewright.bundle_uri": kept, "edgewright.run": run_id}
+
+    def fetch_bundle(self, model: str, version: str, out: Path) -> bool:
+        """Download the signed bundle of a version as the file ``out``, unless that is it already.
+
+        Raises:
+            StoreError: it is gone, or is not what was kept.
+        """
+        out.parent.mkdir(parents=True, exist_ok=True)
+        what = f"the signed bundle of {model} version {version}"
+        with (
+            self._store.errors(f"cannot download {what}"),
+            tempfile.TemporaryDirectory(dir=out.parent, prefix=".fetch-") as folder,
+        ):
+            tags = self._client.get_model_version(model, version).tags
+            if "edgewright.bundle" not in tags:
+                return False
+            if out.is_file() and sha256_of(out) == tags["edgewright.bundle"]:
+                return True
+            run_id, _, path = tags["edgewright.bundle_uri"].removeprefix("runs:/").partition("/")
+            fetched = Path(self._client.download_artifacts(run_id, path, folder))
+            if sha256_of(fetched) != tags["edgewright.bundle"]:
+                raise StoreError(f"{what} is not what was kept", where=self._store.shown, to_do="release again: edgewright run")
+            fetched.replace(out)
+        return True
+
     def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
         """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none.
 
@@ -73,14 +113,15 @@ class MlflowTracker(Tracker):
             version = self._aliases(model).get(alias)
             if version is None:
                 return None
-            digest = self._client.get_model_version(model, version).tags.get("edgewright.digest")
+            tags = self._client.get_model_version(model, version).tags
+            digest = tags.get("edgewright.digest")
         if digest is None:
             raise StoreError(
                 f"version {version} of {model!r} has the alias {alias!r}, and was not promoted by edgewright",
                 where=self._store.shown,
                 to_do="take the alias off that version, or release under another name",
             )
-        return Champion(model=model, version=version, digest=digest)
+        return Champion(model=model, version=version, digest=digest, run=tags.get("edgewright.run", ""))
 
     def fetch(self, champion: Champion, out: Path) -> Artifact:
         """Download the champion's artifact into ``out`` and verify its digest.
@@ -116,7 +157,10 @@ class MlflowTracker(Tracker):
         with self._store.errors(f"cannot promote {model}"), self._store.lock():
             require_champion(model, self.champion(model), judged_against, artifact.digest)
             self._create_model(model)
-            version = self._version_of(model, artifact.digest) or self._register(model, artifact, run_id, tags)
+            known = self._version_of(model, artifact.digest)
+            version = known or self._register(model, artifact, run_id, tags)
+            for name, value in tags.items() if known else ():
+                self._client.set_model_version_tag(model, known, name, value)
             before = self._aliases(model).get("champion")
             if before == version:
                 return version
@@ -187,6 +231,13 @@ class MlflowTracker(Tracker):
         return None
 
     def _register(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str]) -> str:
+        child = self._child_with(run_id, artifact)
+        facts = {"edgewright.digest": artifact.digest, "sha256": of_path(artifact.main_file)}
+        version = self._client.create_model_version(model, f"runs:/{child}/{ARTIFACT_FOLDER}", child, tags=tags | facts)
+        return str(version.version)
+
+    def _child_with(self, run_id: str, artifact: Artifact) -> str:
+        """Id of the rung's run, below the release's, that holds an artifact."""
         children = [run for run in self._children(run_id) if run.data.tags.get("edgewright.artifact") == artifact.digest]
         if not children:
             raise StoreError(
@@ -194,7 +245,4 @@ class MlflowTracker(Tracker):
                 where=self._store.shown,
                 to_do="record the release again: edgewright resume",
             )
-        child = children[0].info.run_id
-        facts = {"edgewright.digest": artifact.digest, "sha256": of_path(artifact.main_file)}
-        version = self._client.create_model_version(model, f"runs:/{child}/{ARTIFACT_FOLDER}", child, tags=tags | facts)
-        return str(version.version)
+        return str(children[0].info.run_id)

@@ -52,6 +52,7 @@ def release_log(facts: ReleaseFacts) -> RunLog:
         "edgewright.candidate": facts.candidate_digest,
         "edgewright.verdict": "fail" if facts.refused else "pass",
     }
+    log.tags |= {"edgewright.key": facts.key} if facts.key else {}
     log.tags |= {f"edgewright.verdict.{target.name}": target.outcome for target in facts.targets}
     log.tags |= {f"toolchain.{name}": version for name, version in facts.toolchain.items()}
     return log
