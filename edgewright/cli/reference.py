@@ -29,13 +29,19 @@ terminal and one line a stage elsewhere.
 def render() -> str:
     """Return the page as Markdown."""
     parent = click.Context(main, info_name="edgewright")
-    return "\n".join([_INTRODUCTION, *(_section(name, parent) for name in COMMANDS)])
+    return "\n".join([_INTRODUCTION, *(section for name in COMMANDS for section in _sections(name, main, parent))])
 
 
-def _section(name: str, parent: click.Context) -> str:
-    command = main.get_command(parent, name)
-    assert command is not None, name  # noqa: S101 - every name in COMMANDS is a command
+def _sections(name: str, group: click.Group, parent: click.Context) -> list[str]:
+    """The section of a command, and those of its own commands where it has some."""
+    command = group.get_command(parent, name)
+    assert command is not None, name  # noqa: S101 - every name is a command's
     own = click.Context(command, parent=parent, info_name=name, terminal_width=120)
+    below = command.commands if isinstance(command, click.Group) else {}
+    return [_section(command, own), *(section for one in below for section in _sections(one, command, own))]  # type: ignore[arg-type]
+
+
+def _section(command: click.Command, own: click.Context) -> str:
     lines = [f"## `{own.command_path}`", "", "    " + command.get_usage(own).removeprefix("Usage: "), ""]
     lines += [*_text(command), ""]
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]

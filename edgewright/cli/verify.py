@@ -47,7 +47,9 @@ def verify(bundle: str, keys: tuple[Path, ...], root: Path | None, extract: Path
     trusted = trusted_keys(keys)
     if "://" not in bundle:
         if root is not None:
-            raise ConfigError("--root is for a bundle in a repository", where="--root", to_do="give its URL, or leave --root out")
+            raise ConfigError(
+                "--root is for a bundle in a repository", where="--root", to_do="give its URL, or leave --root out"
+            )
         _tell(checked(Path(bundle), trusted, _line), extract)
         return
     from edgewright.plugins import create

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a release promotes leaves it signed: beside its report, with its run, and named on its version; the key stays at home."""
+"""What a release promotes leaves it signed: beside its report, with its run, and named on its version; the key stays."""
 
 import json
 import shutil
@@ -52,7 +52,9 @@ def test_a_release_is_signed_once_and_what_is_missing_is_fetched_again(project: 
             content = file.read_bytes()
             assert b"signing-key" not in content, f"{file} names the key"
             assert secret not in content, f"{file} holds the key"
-    told = CliRunner().invoke(main, ["verify", str(bundle.path), "--key", str(public), "--extract", str(tmp_path / "out" / "a")])
+    told = CliRunner().invoke(
+        main, ["verify", str(bundle.path), "--key", str(public), "--extract", str(tmp_path / "out" / "a")]
+    )
     assert told.exit_code == 0, told.output
     assert "✓ signature" in told.output
     assert (tmp_path / "out" / "a" / "model.npz").is_file()
