@@ -202,6 +202,30 @@ def test_a_champion_whose_files_were_changed_is_refused(tmp_path: Path, uri: str
     assert not (tmp_path / "fetched").exists()
 
 
+def test_a_signed_bundle_is_kept_with_its_run_and_found_by_the_version(tmp_path: Path, uri: str, report_files: Path) -> None:
+    tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
+    bundle, out = tmp_path / "phone.bundle", tmp_path / "out" / "phone.bundle"
+    bundle.write_bytes(b"signed")
+    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
+    version = tracker.promote("digits-phone", artifact, run_id, {}, None)
+    assert not tracker.fetch_bundle("digits-phone", version, out), "promoted before bundles were signed"
+    tags = tracker.keep_bundle(run_id, artifact, bundle)
+    assert tracker.promote("digits-phone", artifact, run_id, tags, None) == version
+    champion = connected(uri).champion("digits-phone")
+    assert champion is not None
+    assert champion.run == run_id
+    assert tracker.recorded_at(run_id) == connected(uri).recorded_at(run_id)
+    assert tracker.fetch_bundle("digits-phone", version, out)
+    assert out.read_bytes() == b"signed"
+    (stored,) = (tmp_path / "my store").rglob("phone.bundle")
+    stored.write_bytes(b"forged")
+    assert tracker.fetch_bundle("digits-phone", version, out), "it is there already"
+    out.unlink()
+    with pytest.raises(StoreError, match="is not what was kept"):
+        tracker.fetch_bundle("digits-phone", version, out)
+    assert not out.exists()
+
+
 def test_a_champion_set_by_hand_is_refused(uri: str) -> None:
     tracker = connected(uri)
     client = MlflowClient(tracking_uri=uri)
