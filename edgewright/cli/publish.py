@@ -29,9 +29,10 @@ KEY_FOLDERS = click.option(
 def publish(
     bundles: tuple[Path, ...], folder: Path, folders: tuple[Path, ...], family: str | None, keys: tuple[Path, ...]
 ) -> None:
-    """Check signed bundles and offer them in a TUF repository: files that any static host or object store can serve.
+    """Offer signed bundles in a repository.
 
-    A bundle is offered as targets/<family>/<model>.bundle, in the place of the one before it.
+    The repository is TUF's: files that any static host or object store can serve. Bundles are checked first, as `edgewright
+    verify` does. One is offered as targets/<family>/<model>.bundle, in the place of the one before it.
     """
     from edgewright.plugins import create
     from edgewright.trust.verify import checked

@@ -12,7 +12,7 @@ FOLDER = click.argument("folder", type=click.Path(path_type=Path))
 
 @click.group()
 def repository() -> None:
-    """Start a repository of bundles, and keep it: `init`, `refresh`, `rotate`.
+    """Start and keep a repository of bundles.
 
     Bundles get there by `edgewright publish`, and are fetched and checked by `edgewright verify URL`.
     """
@@ -37,10 +37,10 @@ def init(folder: Path, folders: tuple[Path, ...], root_keys: int, threshold: int
 @FOLDER
 @KEY_FOLDERS
 def refresh(folder: Path, folders: tuple[Path, ...]) -> None:
-    """Sign anew what will expire, and say until when each role is good.
+    """Sign anew what will expire.
 
-    The timestamp is good for 7 days: run this daily, with the keys of snapshot and timestamp. Of the others, those are signed
-    anew that are past half of their life and whose keys are there.
+    It says until when each role is good. The timestamp is good for 7 days: run this daily, with the keys of snapshot and
+    timestamp. Of the others, those are signed anew that are past half of their life and whose keys are there.
     """
     from edgewright.plugins import create
 
@@ -52,10 +52,11 @@ def refresh(folder: Path, folders: tuple[Path, ...]) -> None:
 @click.argument("role")
 @KEY_FOLDERS
 def rotate(folder: Path, role: str, folders: tuple[Path, ...]) -> None:
-    """Give ROLE new keys, and take its old ones away: when a key was lost or stolen, or once a year.
+    """Give ROLE new keys, and take its old ones away.
 
-    ROLE is root, targets, snapshot, timestamp, or a target family. The root keys decide about the first four, the key of
-    targets about families; the keys of snapshot and timestamp are needed each time.
+    Do so when a key was lost or stolen, or once a year. ROLE is root, targets, snapshot, timestamp, or a target family.
+    The root keys decide about the first four, the key of targets about families; the keys of snapshot and timestamp are
+    needed each time.
     """
     from edgewright.plugins import create
 

@@ -35,10 +35,11 @@ KEYS = click.option(
     "--extract", metavar="FOLDER", type=click.Path(path_type=Path), help="Write the artifact there when everything holds."
 )
 def verify(bundle: str, keys: tuple[Path, ...], root: Path | None, extract: Path | None) -> None:
-    """Check a signed bundle, all of it, and print each check that was made.
+    """Check a signed bundle, all of it.
 
-    A file is checked offline. A URL (https://…, http://… or file://…) names a bundle in a repository that `edgewright publish`
-    keeps: <repository>/targets/<family>/<model>.bundle; it is also checked that the repository offers it now.
+    Each check that was made is printed. A file is checked offline. A URL (https://…, http://… or file://…) names a bundle
+    in a repository that `edgewright publish` keeps: <repository>/targets/<family>/<model>.bundle; it is also checked that
+    the repository offers it now.
 
     Ends with exit code 2 when anything does not hold.
     """

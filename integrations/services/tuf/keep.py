@@ -154,7 +154,8 @@ def _signable(files: Files, role: str) -> bool:
 
 def _left(files: Files, role: str) -> float:
     """Share of a role's life that is left."""
-    return (files.open(role).signed.expires - files.now).total_seconds() / (LIFE.get(role, LIFE[TARGETS]) * 86_400)
+    expires: datetime = files.open(role).signed.expires
+    return (expires - files.now).total_seconds() / (LIFE.get(role, LIFE[TARGETS]) * 86_400)
 
 
 def _lay(source: Path, out: Path) -> None:
