@@ -17,7 +17,7 @@ from rich.console import Console
 
 from edgewright import __version__
 from edgewright.artifact import Artifact, Candidate
-from edgewright.config import ModelSpec, ReleaseConfig, Target, Tracking
+from edgewright.config import ModelSpec, ReleaseConfig, Signing, Target, Tracking
 from edgewright.data.dataset import Dataset
 from edgewright.errors import GateRefused, StoreError
 from edgewright.fingerprint import of_code, of_path, toolchain
@@ -81,10 +81,8 @@ def tracking_of(config: ReleaseConfig) -> tuple[Tracking, Tracker]:
 
 
 def with_key(config: ReleaseConfig) -> ReleaseConfig:
-    """Name the key that signs, and open it: this is where a key that cannot be had shows, before any training."""
-    signing = config.signing if config.signing.key else config.signing.model_copy(update={"key": own_key()})
-    signer_for(signing)
-    return config.model_copy(update={"signing": signing})
+    """Name the key that signs: where none is configured, the user's own, which is made now rather than after training."""
+    return config if config.signing.key else config.model_copy(update={"signing": Signing(key=own_key())})
 
 
 def champions_of(tracker: Tracker, config: ReleaseConfig, target: Target) -> tuple[Champion | None, ...]:
@@ -161,7 +159,8 @@ def _deliver(artifacts: dict[str, Artifact], release: str, tracker: Tracker, fol
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     for name, artifact in artifacts.items():
         artifact.copy_to(folder / name)
-        if champion := tracker.champion(f"{release}-{name}"):
+        champion = tracker.champion(f"{release}-{name}")
+        if champion is not None and champion.digest == artifact.digest:
             tracker.fetch_bundle(champion.model, champion.version, folder / f"{name}{SUFFIX}")
 
 

@@ -81,9 +81,11 @@ def _line(check: "Check") -> None:
 
 
 def _tell(bundle: "SignedBundle", extract: Path | None) -> None:
+    from edgewright.report.text import plain
+
     verdict = bundle.verdict
     versions = ", ".join(f"{name} >= {version}" for name, version in sorted(verdict.minimum_versions.items()))
     runs = f"{verdict.runtime} ({versions})" if versions else verdict.runtime
-    click.echo(f"holds: {verdict.model}, {verdict.recipe}, for {runs}; sha256 of the bundle {bundle.digest}")
+    click.echo(plain(f"holds: {verdict.model}, {verdict.recipe}, for {runs}; sha256 of the bundle {bundle.digest}"))
     if extract is not None:
         click.echo(f"artifact: {bundle.extract(extract).main_file}")

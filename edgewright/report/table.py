@@ -27,7 +27,7 @@ def render_table(facts: ReleaseFacts, console: Console) -> None:
     for target in facts.targets:
         table.add_row(*_row(facts, target))
     promoted = f"{shown.promoted(facts)} of {text.plural(len(facts.targets), 'target')} promoted"
-    console.print(Text(f"{_plain(facts.release)}: {promoted}", style="bold"))
+    console.print(Text(f"{text.plain(facts.release)}: {promoted}", style="bold"))
     console.print()
     console.print(table)
     console.print(Text(_LEGEND, style="dim"))
@@ -48,8 +48,8 @@ def _row(facts: ReleaseFacts, target: TargetFacts) -> list[Text]:
     rung = shown.rung_of(target)
     sign, colour = _SIGNS[target.outcome]
     return [
-        _lines((_plain(target.name), "bold"), (_plain(target.runtime), "dim"), (sign, colour)),
-        _lines((_plain(rung.recipe) if rung else "none", "")),
+        _lines((text.plain(target.name), "bold"), (text.plain(target.runtime), "dim"), (sign, colour)),
+        _lines((text.plain(rung.recipe) if rung else "none", "")),
         _score(facts, rung),
         _difference(facts, rung),
         *(_cost(rung, name) for name in ("size_bytes", shown.latency_name(rung), "peak_memory_bytes")),
@@ -97,23 +97,18 @@ def _print_notes(target: TargetFacts, console: Console) -> None:
     rung = shown.rung_of(target)
     notes = rung.manifest.package.notes if rung and rung.manifest and rung.manifest.package else ()
     if told := " ".join([*notes, *shown.notes(rung)]):
-        console.print(Text(_plain(f"{target.name}: {told}")))
+        console.print(Text(text.plain(f"{target.name}: {told}")))
 
 
 def _print_reasons(target: TargetFacts, console: Console) -> None:
     console.print()
-    console.print(Text(f"{_plain(target.name)} was not promoted", style="bold"))
+    console.print(Text(f"{text.plain(target.name)} was not promoted", style="bold"))
     for rung in target.rungs:
-        why = _plain(" ".join(rung.reasons)) or "no reason was recorded"
-        console.print(Padding(Text(f"{_plain(rung.recipe)} {rung.status}: {why}"), (0, 0, 0, 2)))
+        why = text.plain(" ".join(rung.reasons)) or "no reason was recorded"
+        console.print(Padding(Text(f"{text.plain(rung.recipe)} {rung.status}: {why}"), (0, 0, 0, 2)))
     if not target.rungs:
         console.print(Padding(Text("The ladder has no rung for this target."), (0, 0, 0, 2)))
 
 
 def _lines(*parts: tuple[str, str]) -> Text:
     return Text("\n").join(Text(line, style=style) for line, style in parts if line)
-
-
-def _plain(words: str) -> str:
-    """Toolkits' words may hold line breaks and terminal control codes: keep what prints."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())

@@ -130,6 +130,11 @@ def tensor(spec: TensorSpec) -> str:
     return " · ".join(parts)
 
 
+def plain(words: str) -> str:
+    """Keep of foreign words what prints: toolkits' and files' may hold line breaks and terminal control codes."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+
+
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun: '1 target', '3 targets'."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

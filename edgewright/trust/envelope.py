@@ -5,10 +5,12 @@ Source: https://github.com/secure-systems-lab/dsse (envelope.md, protocol.md), a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from edgewright.errors import StoreError
+from edgewright.report.text import plain
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
@@ -50,11 +52,15 @@ def opened(envelope: bytes, payload_type: str, trusted: Sequence["Key"], where: 
     try:
         [signed_by] = read.verify(list(by_id.values()), 1)
     except (VerificationError, ValueError) as error:
-        known = ", ".join(keyid[:12] for keyid in by_id) or "none"
-        claimed = ", ".join(keyid[:12] for keyid in read.signatures) or "nobody"
+        known, claimed = _shown(by_id) or "none", _shown(read.signatures) or "nobody"
         raise StoreError(
             f"no trusted key signed this: it claims {claimed}; trusted: {known}",
             where=where,
             to_do="do not use it, or name the public key that you trust",
         ) from error
     return read.payload, by_id[signed_by]
+
+
+def _shown(ids: Iterable[str]) -> str:
+    """The first few key ids; what a foreign envelope claims may be anything."""
+    return ", ".join(plain(keyid[:12]) for keyid in islice(ids, 4))

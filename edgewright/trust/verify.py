@@ -17,7 +17,7 @@ from edgewright.artifact import Artifact, ArtifactManifest
 from edgewright.bundle import PAGE
 from edgewright.errors import StoreError
 from edgewright.onboard.digest import sha256_of
-from edgewright.report.text import plural, quantity
+from edgewright.report.text import plain, plural, quantity
 from edgewright.trust import archive
 from edgewright.trust.archive import Entry
 from edgewright.trust.envelope import opened
@@ -57,6 +57,7 @@ def checked(path: Path, trusted: Sequence["Key"], told: Callable[[Check], None] 
     made: list[Check] = []
 
     def note(check: Check) -> None:
+        check = Check(check.name, plain(check.found))
         made.append(check)
         if told is not None:
             told(check)
@@ -229,4 +230,4 @@ def _json(page: bytes, name: str, where: str) -> dict[str, Any]:
 
 
 def _refuse(what: str, where: str) -> NoReturn:
-    raise StoreError(what, where=where, to_do=_REFUSE)
+    raise StoreError(plain(what)[:500], where=where, to_do=_REFUSE)
