@@ -66,6 +66,8 @@ class Commands(click.Group):
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has seen enough; click ends quietly
+                raise
             if error.errno not in (*FULL, errno.EACCES, errno.EROFS):
                 raise _bug(error) from error
             where = str(error.filename or f"output folder, ZenML's store or {tempfile.gettempdir()}")

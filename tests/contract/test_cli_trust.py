@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a key to a verified download on the command line: what is printed, and the exit code."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,23 @@ def test_verify_prints_each_check_and_unpacks_what_holds(home: Path, signed: Sig
     ]  # fmt: skip
     assert f"sha256 of the bundle {signed.digest}" in told.output
     assert (home / "a" / "model.onnx").read_bytes() == b"int8"
+
+
+def test_a_reader_who_has_seen_enough_is_no_bug(home: Path, signed: Signed) -> None:
+    arguments = [
+        sys.executable,
+        "-m",
+        "edgewright.cli",
+        "verify",
+        str(signed.path),
+        "--key",
+        str(signed.key.with_suffix(".pub")),
+    ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 def test_verify_ends_with_2_and_says_what_was_checked_before_it_refused(home: Path, signed: Signed) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgewright.errors import ConfigError, StoreError
 from edgewright.trust.envelope import LARGEST, opened, sign
-from edgewright.trust.keys import make_key, own_key, public_key, signer_of
+from edgewright.trust.keys import make_key, own_key, own_public_key, public_key, signer_of
 
 KIND = "text/plain"
 
@@ -55,6 +55,21 @@ def test_the_user_s_own_key_is_made_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert name == f"file:{tmp_path}/edgewright/release.pem"
     first = signer_of(name).public_key
     assert signer_of(own_key()).public_key == first == public_key(tmp_path / "edgewright" / "release.pub")
+
+
+def test_the_user_s_own_key_may_be_made_by_another_release_at_the_same_moment(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert own_public_key() is None
+
+    def overtaken(private: Path) -> None:
+        private.parent.mkdir()
+        private.write_bytes((keys / "theirs.pem").read_bytes())
+        make_key(private)
+
+    monkeypatch.setattr("edgewright.trust.keys.make_key", overtaken)
+    assert signer_of(own_key()).public_key == _trusted(keys, "theirs")[0] == own_public_key()
 
 
 def test_a_key_from_the_environment_signs_like_the_file_it_is_from(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     return sign_release(tmp_path_factory.mktemp("signed"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(name=st.sampled_from([MANIFEST, VERDICT, BOM, PROVENANCE]), data=st.data())
 def test_no_page_makes_the_reader_stumble(signed: Signed, name: str, data: st.DataObject) -> None:
     def change(page: Any) -> None:
