@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tracker port: where runs are recorded and artifacts are registered and promoted."""
+"""The ports of tracking: Tracker, where runs are recorded, and its Registry, where artifacts and histories are kept."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
-from edgewright.errors import GateRefused
 from edgewright.measure import Frozen
 
 if TYPE_CHECKING:
@@ -25,12 +24,73 @@ class Champion(Frozen):
     """Id of the recorded release that its signed bundle speaks of; empty where it has none."""
 
 
+class Kept(Frozen):
+    """One entry of a history as a registry keeps it."""
+
+    number: int
+    envelope: str
+
+
+class Registry(ABC):
+    """Versions of models, the aliases on them, and the history of each model. The rules are in edgewright.promotion."""
+
+    @abstractmethod
+    def register(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str]) -> str:
+        """Make the artifact a version of the model, with the alias 'candidate'; a version that is there takes the tags.
+
+        Args:
+            model: registered name.
+            artifact: what a release made.
+            run_id: the recorded release; the artifact is logged with it where it has not been yet.
+            tags: of the version.
+
+        Returns:
+            The version.
+        """
+
+    @abstractmethod
+    def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
+        """What a client gets that asks for the alias, or None when it is not set."""
+
+    @abstractmethod
+    def alias(self, model: str, alias: Literal["champion", "rollback"]) -> str | None:
+        """The version that the alias is on, or None when it is not set."""
+
+    @abstractmethod
+    def set_alias(self, model: str, alias: Literal["champion", "rollback"], version: str | None) -> None:
+        """Point the alias to the version; None takes it away."""
+
+    @abstractmethod
+    def fetch(self, champion: Champion, out: Path) -> Artifact:
+        """Download the champion's artifact into ``out`` and verify its digest."""
+
+    @abstractmethod
+    def history(self, model: str) -> list[Kept]:
+        """Every entry of the model's history, in the order of their numbers."""
+
+    @abstractmethod
+    def append(self, model: str, envelope: str, version: str, summary: str) -> int:
+        """Keep one more entry and return the number it was given: the next one, which nobody else gets.
+
+        Args:
+            model: whose history it is.
+            envelope: the signed entry.
+            version: of the model, which the entry is about.
+            summary: one sentence for people who look into the registry.
+        """
+
+
 class Tracker(ABC):
-    """One tracking server and its model registry. Methods are idempotent: the same content is recorded once."""
+    """One tracking server. Methods are idempotent: the same content is recorded once."""
 
     name: ClassVar[str]
     requires: ClassVar[tuple[str, ...]]
     install: ClassVar[str]
+
+    registry: Registry
+    """Its model registry, once it is connected."""
+    folder: Path | None
+    """Folder beside a local store; None where the store is a server."""
 
     @abstractmethod
     def connect(self, uri: str, experiment: str) -> None:
@@ -75,44 +135,9 @@ class Tracker(ABC):
         """
 
     @abstractmethod
-    def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
-        """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none."""
+    def release_of(self, version: Champion) -> "tuple[ReleaseFacts, str]":
+        """What was recorded of the release that made a version, and the name of its target."""
 
     @abstractmethod
-    def fetch(self, champion: Champion, out: Path) -> Artifact:
-        """Download the champion's artifact into ``out`` and verify its digest."""
-
-    @abstractmethod
-    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str], judged_against: str | None) -> str:
-        """Register the artifact, alias it 'candidate', then 'champion'; the champion before it gets 'rollback'.
-
-        Promoting what already is champion changes nothing. Returns the version.
-
-        Args:
-            model: registered name.
-            artifact: what passed the gate.
-            run_id: the recorded release that holds it.
-            tags: of the version; one that is there already takes them too.
-            judged_against: digest of the champion at that time; None where there was none.
-
-        Raises:
-            GateRefused: the champion is another one by now.
-        """
-
-
-def require_champion(model: str, champion: Champion | None, judged_against: str | None, challenger: str) -> None:
-    """Make sure that the champion is still the one a challenger was judged against, or the challenger itself.
-
-    Raises:
-        GateRefused: it is another one by now.
-    """
-    found = champion.digest if champion else None
-    if found in (judged_against, challenger):
-        return
-    now = f"its champion is version {champion.version}" if champion else "it has no champion"
-    raise GateRefused(
-        f"{model} was promoted or rolled back while this release ran: {now}, and the challenger was judged against "
-        + ("another one" if judged_against else "none"),
-        where=f"alias 'champion' of {model}, which stays as it is",
-        to_do="edgewright run: the challenger is then held against it, and what is unchanged is not done again",
-    )
+    def first_used(self, what: Literal["data", "code"], digest: str) -> datetime | None:
+        """When a release with this digest of its data or code was first recorded; None when none was."""

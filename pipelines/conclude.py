@@ -2,7 +2,6 @@
 """The end of a release: facts, report, record, signatures, promotion, and the verdict as an exit code."""
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -25,7 +24,11 @@ from edgewright.metrics import metric
 from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
 from edgewright.plugins import create
+from edgewright.promotion.ledger import Ledger
+from edgewright.promotion.policy import load_policy
+from edgewright.promotion.release import REFUSED
 from edgewright.registry import Champion, Tracker
+from edgewright.report import release_json
 from edgewright.report.facts import CheckResult, ConfusionChange, ReleaseFacts, TargetFacts
 from edgewright.report.table import render_table
 from edgewright.report.write import write_report
@@ -86,9 +89,9 @@ def with_key(config: ReleaseConfig) -> ReleaseConfig:
 
 
 def champions_of(tracker: Tracker, config: ReleaseConfig, target: Target) -> tuple[Champion | None, ...]:
-    """Return the target's champion, and the one before it."""
-    model = f"{config.name}-{target.name}"
-    return tracker.champion(model), tracker.champion(model, "rollback")
+    """Return the target's champion, and the one before it, as their history has them."""
+    chain = _ledger(tracker, config.tracking, f"{config.name}-{target.name}", Path(config.output)).read()
+    return chain.champion, chain.rollback
 
 
 def starting_weights(model: ModelSpec) -> str:
@@ -126,18 +129,25 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
     Raises:
         GateRefused: at least one target was not promoted.
     """
-    digest = hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
+    digest, tracking = release_json.digest_of(facts), context.tracking
     html = report_release(facts).load()
     passed = {climb.target.name: climb.stop.artifact for climb in climbs if climb.passed and climb.stop}
     artifacts: dict[str, Artifact] = {name: handle.load() for name, handle in passed.items()}
+    ledgers = {name: _ledger(tracker, tracking, f"{facts.release}-{name}", folder.parent) for name in artifacts}
     run_id = tracker.recorded(digest)
-    if run_id is None or not all(_is_champion(tracker, facts.release, *item, run_id) for item in artifacts.items()):
+    if run_id is None or not all(_in_place(ledgers[name], artifact, run_id) for name, artifact in artifacts.items()):
         # The report reaches the output folder after promotion: what lies there never claims what did not happen.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
             write_report(facts, Path(staged), html)
-            signing = context.config.signing
-            promote_release(facts, digest, list(passed.values()), list(passed), context.tracking, signing, staged)
-    _deliver(artifacts, facts.release, tracker, folder / "artifacts")
+            signing, output = context.config.signing, str(folder.parent)
+            promote_release(facts, digest, list(passed.values()), list(passed), tracking, signing, staged, output)
+    refused = {climb.target.name: climb.judged.load() for climb in climbs if climb.judged and not climb.passed}
+    _deliver(artifacts, folder / "artifacts")
+    _deliver(refused, folder / REFUSED)
+    for name, ledger in ledgers.items():
+        champion = ledger.read().champion
+        if champion is not None and champion.digest == artifacts[name].digest:
+            tracker.fetch_bundle(champion.model, champion.version, folder / "artifacts" / f"{name}{SUFFIX}")
     page, facts_file = write_report(facts, folder, html)
     console = Console()
     render_table(facts, console)
@@ -149,17 +159,14 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         raise GateRefused(f"{len(facts.refused)} of {len(facts.targets)} targets not promoted: {names}", where=str(page))
 
 
-def _deliver(artifacts: dict[str, Artifact], release: str, tracker: Tracker, folder: Path) -> None:
-    """Lay what passed into the output folder, signed and open; take away what an earlier run left of targets refused now."""
+def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
+    """Lay artifacts into the output folder, and take away what an earlier run left of targets that ended otherwise now."""
     kept = {*artifacts, *(f"{name}{SUFFIX}" for name in artifacts)}
     for stale in folder.iterdir() if folder.is_dir() else ():
         if stale.name not in kept:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     for name, artifact in artifacts.items():
         artifact.copy_to(folder / name)
-        champion = tracker.champion(f"{release}-{name}")
-        if champion is not None and champion.digest == artifact.digest:
-            tracker.fetch_bundle(champion.model, champion.version, folder / f"{name}{SUFFIX}")
 
 
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:
@@ -198,7 +205,14 @@ def _confusion(climb: Climb, dataset: Dataset, baseline: Baseline) -> ConfusionC
     )
 
 
-def _is_champion(tracker: Tracker, release: str, target: str, artifact: Artifact, run_id: str) -> bool:
-    """Whether an artifact is champion, and signed with what this release says of it."""
-    champion = tracker.champion(f"{release}-{target}")
-    return champion is not None and (champion.digest, champion.run) == (artifact.digest, run_id)
+def _ledger(tracker: Tracker, tracking: Tracking, model: str, output: Path) -> Ledger:
+    return Ledger.of(model, tracker, load_policy(Path(tracking.policy) if tracking.policy else None), output)
+
+
+def _in_place(ledger: Ledger, artifact: Artifact, run_id: str) -> bool:
+    """Whether the artifact is champion, signed with what this release says of it, and the aliases say so."""
+    chain = ledger.read()
+    if chain.champion is None or chain.champion.digest != artifact.digest or ledger.misplaced(chain):
+        return False
+    known = ledger.registry.champion(ledger.model)
+    return known is not None and known.run == run_id

@@ -4,13 +4,17 @@
 from pathlib import Path
 from typing import Annotated
 
+import click
 from zenml import step
 
 from edgewright.artifact import Artifact
 from edgewright.config import Signing, Tracking
 from edgewright.plugins import create
 from edgewright.progress import stage
-from edgewright.registry import require_champion
+from edgewright.promotion.ledger import Ledger
+from edgewright.promotion.policy import load_policy
+from edgewright.promotion.promote import Recorded, promote, weigh
+from edgewright.promotion.release import Offer
 from edgewright.report.facts import ReleaseFacts
 from edgewright.trust.keys import signer_for
 from edgewright.trust.release import sign_target
@@ -26,6 +30,7 @@ def promote_release(
     tracking: Tracking,
     signing: Signing,
     files: str,
+    output: str,
 ) -> Annotated[dict[str, str], "versions"]:
     """Record runs, then sign, register and promote; never cached, since the registry is asked and not the cache.
 
@@ -34,30 +39,34 @@ def promote_release(
         digest: digest of the facts.
         artifacts: what passed the gate.
         names: the targets they passed for, in the same order.
-        tracking: where to record.
+        tracking: where to record, and the policy of promotion.
         signing: the key.
         files: folder with report.html and release.json.
+        output: folder for the mirrors of histories where the store is a server.
 
     Returns:
         Registered model name to promoted version.
 
     Raises:
-        GateRefused: another release was promoted since the champion was judged against; nothing was recorded.
+        GateRefused: the policy does not allow it, or another release was promoted since the champion was judged against;
+            nothing was recorded.
     """
     tracker = create("services", "mlflow")
     tracker.connect(tracking.uri, tracking.experiment)
+    policy, signer = load_policy(Path(tracking.policy) if tracking.policy else None), signer_for(signing)
     passed = dict(zip(names, artifacts, strict=True))
-    promoted = [target for target in facts.targets if target.name in passed]
+    offers = [Offer(facts, target, passed[target.name]) for target in facts.targets if target.name in passed]
+    ledgers = [Ledger.of(offer.model, tracker, policy, Path(output)) for offer in offers]
     with stage("Recording and promoting"):
-        for target in promoted:  # before anything is recorded that would not be true
-            champion, challenger = tracker.champion(target.model), passed[target.name].digest
-            require_champion(target.model, champion, target.champion_before, challenger)
+        for offer, ledger in zip(offers, ledgers, strict=True):  # before anything is recorded that would not be true
+            weigh(offer, tracker, ledger, signer)
         run_id = tracker.recorded(digest) or tracker.record(facts, digest, Path(files), passed)
-        finished, signer, versions = tracker.recorded_at(run_id), signer_for(signing), {}
-        for target in promoted:
-            artifact, bundle = passed[target.name], Path(files) / f"{target.name}{SUFFIX}"
-            sign_target(facts, target, artifact, run_id, finished, signer, bundle)
-            tags = {"release": facts.release, "target": target.name, "edgewright.key": signer.public_key.keyid}
-            tags |= tracker.keep_bundle(run_id, artifact, bundle)
-            versions[target.model] = tracker.promote(target.model, artifact, run_id, tags, target.champion_before)
-        return versions
+        finished, done = tracker.recorded_at(run_id), []
+        for offer, ledger in zip(offers, ledgers, strict=True):
+            bundle = Path(files) / f"{offer.target.name}{SUFFIX}"
+            sign_target(facts, offer.target, offer.artifact, run_id, finished, signer, bundle)
+            tags = tracker.keep_bundle(run_id, offer.artifact, bundle) | {"edgewright.key": signer.public_key.keyid}
+            done.append(promote(offer, Recorded(run_id, tags), tracker, ledger, signer))
+    for line in [line for each in done for line in each.repaired]:
+        click.echo(f"repaired: {line}", err=True)
+    return {each.champion.model: each.champion.version for each in done}

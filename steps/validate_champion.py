@@ -40,12 +40,12 @@ def validate_champion(
     """
     tracker = create("services", "mlflow")
     tracker.connect(tracking.uri, tracking.experiment)
-    artifact = tracker.fetch(champion, workspace())
+    artifact = tracker.registry.fetch(champion, workspace())
     if artifact.facts.labels != dataset.card.labels:
         raise DataError(
             f"champion {champion.model} v{champion.version} answers other labels than this data has",
             where=f"target {target.name}",
-            to_do="release under another name, or take the alias 'champion' off the old version",
+            to_do="release under another name, or roll back to one with the same labels",
         )
     outputs = baseline.outputs("test")
     return validate_artifact(

@@ -43,7 +43,7 @@ def load_config(path: Path) -> ReleaseConfig:
 
 
 def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
-    """Return a copy whose relative paths are taken from ``folder``: of data, model, meters, output, sqlite and keys."""
+    """Return a copy whose relative paths, of whatever is read or written, are taken from ``folder``."""
     splits, checks = config.data.splits, config.data.checks
     given: dict[str, str] = {
         split: _source(value, folder) for split in SPLITS if isinstance(value := getattr(splits, split), str)
@@ -59,11 +59,15 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
         target.model_copy(update={"energy": _path(target.energy, folder)}) if target.energy not in (None, "rapl") else target
         for target in config.targets
     )
+    policy = config.tracking.policy
+    tracking = config.tracking.model_copy(
+        update={"uri": _store(config.tracking.uri, folder), "policy": policy and _path(policy, folder)}
+    )
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=data),
             "model": config.model.model_copy(update=files),
-            "tracking": config.tracking.model_copy(update={"uri": _store(config.tracking.uri, folder)}),
+            "tracking": tracking,
             "signing": _signing(config.signing, folder),
             "targets": targets,
             "output": _path(config.output, folder),

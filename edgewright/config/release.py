@@ -21,6 +21,8 @@ class Tracking(Config):
     uri: str | None = None
     """MLflow tracking URI; left out, MLFLOW_TRACKING_URI, and without that a sqlite file in the output folder."""
     experiment: str = "edgewright"
+    policy: str | None = None
+    """policy.yaml: which keys may promote, roll back and override which models; left out, any key, and no overrides."""
 
 
 class Signing(Config):

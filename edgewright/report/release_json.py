@@ -4,6 +4,7 @@
 `python -m edgewright.report.release_json > docs/reference/release.schema.json` writes the schema anew.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -24,6 +25,11 @@ _AGAIN = "run the release again; it writes a new one, and what is finished is no
 def dump(facts: ReleaseFacts) -> str:
     """Return the facts as JSON text; the same facts give the same text."""
     return facts.model_dump_json(indent=1) + "\n"
+
+
+def digest_of(facts: ReleaseFacts) -> str:
+    """Return the sha256 (hex) of the facts, by which a tracker finds their record."""
+    return hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
 
 
 def write(facts: ReleaseFacts, path: Path) -> None:

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
-from edgewright.bundle import PAGE
-from edgewright.errors import StoreError
-from edgewright.fingerprint import of_path
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
+from edgewright.integrations.services.mlflow.registry import MlflowRegistry, log_files
 from edgewright.integrations.services.mlflow.store import Store
 from edgewright.onboard.digest import sha256_of
-from edgewright.registry import Champion, Tracker, require_champion
+from edgewright.registry import Tracker
+from edgewright.report import release_json
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 REPORT_FILES = ("report.html", "release.json")
-ARTIFACT_FOLDER, BUNDLE_FOLDER = "artifact", "bundle"
+BUNDLE_FOLDER = "bundle"
 
 
 class MlflowTracker(Tracker):
@@ -39,6 +38,8 @@ class MlflowTracker(Tracker):
         self._store = Store(uri)
         self._store.open(experiment)
         self._client = self._store.client
+        self.folder = self._store.database.parent if self._store.database else None
+        self.registry = MlflowRegistry(self._store)
 
     def recorded(self, digest: str) -> str | None:
         """Run id of the release with this digest of its facts, when it has been recorded whole; None otherwise."""
@@ -74,7 +75,7 @@ class MlflowTracker(Tracker):
     def keep_bundle(self, run_id: str, artifact: Artifact, bundle: Path) -> dict[str, str]:
         """Log a signed bundle with the rung's run that holds its artifact; return the tags by which it is found."""
         with self._store.errors(f"cannot keep {bundle.name}"), self._store.lock():
-            child = self._child_with(run_id, artifact)
+            child = self.registry.run_with(artifact, run_id)
             self._client.log_artifact(child, str(bundle), BUNDLE_FOLDER)
         kept = f"runs:/{child}/{BUNDLE_FOLDER}/{bundle.name}"
         return {"edgewright.bundle": sha256_of(bundle), "edgewright.bundle_uri": kept, "edgewright.run": run_id}
@@ -103,87 +104,33 @@ class MlflowTracker(Tracker):
             fetched.replace(out)
         return True
 
-    def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
-        """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none.
+    def release_of(self, version: Champion) -> tuple[ReleaseFacts, str]:
+        """What was recorded of the release that made a version, and the name of its target.
 
         Raises:
-            StoreError: the alias points to a version that edgewright did not promote.
+            StoreError: the release's record is gone.
         """
-        with self._store.errors("cannot read the model registry"):
-            version = self._aliases(model).get(alias)
-            if version is None:
-                return None
-            tags = self._client.get_model_version(model, version).tags
-            digest = tags.get("edgewright.digest")
-        if digest is None:
-            raise StoreError(
-                f"version {version} of {model!r} has the alias {alias!r}, and was not promoted by edgewright",
-                where=self._store.shown,
-                to_do="take the alias off that version, or release under another name",
+        with self._store.errors(f"cannot read the release of {version.model} version {version.version}"):
+            found = self._client.get_model_version(version.model, version.version)
+            parent = self._client.get_run(found.run_id).data.tags["mlflow.parentRunId"]
+            with tempfile.TemporaryDirectory(prefix="edgewright-release-") as folder:
+                file = Path(self._client.download_artifacts(parent, "release.json", folder))
+                return release_json.read(file), found.tags["target"]
+
+    def first_used(self, what: Literal["data", "code"], digest: str) -> datetime | None:
+        """When a release with this digest of its data or code was first recorded; None when none was."""
+        wanted = f"tags.`edgewright.{what}` = '{digest}' and tags.`edgewright.complete` = 'true'"
+        with self._store.errors("cannot search the tracking store"):
+            runs = self._client.search_runs(
+                [self._store.experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"]
             )
-        return Champion(model=model, version=version, digest=digest, run=tags.get("edgewright.run", ""))
-
-    def fetch(self, champion: Champion, out: Path) -> Artifact:
-        """Download the champion's artifact into ``out`` and verify its digest.
-
-        Raises:
-            StoreError: the files are gone, or are not what was promoted.
-        """
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            self._store.errors(f"cannot download {champion.model} version {champion.version}"),
-            tempfile.TemporaryDirectory(dir=out.parent, prefix=".fetch-") as folder,
-        ):
-            run_id = str(self._client.get_model_version(champion.model, champion.version).run_id)
-            artifact = Artifact.open(Path(self._client.download_artifacts(run_id, ARTIFACT_FOLDER, folder)))
-            if artifact.digest != champion.digest:
-                raise StoreError(
-                    f"the files of {champion.model} version {champion.version} are not what was promoted",
-                    where=self._store.shown,
-                    to_do="do not ship this version; promote an artifact you trust",
-                )
-            return artifact.copy_to(out)
-
-    def promote(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str], judged_against: str | None) -> str:
-        """Register the artifact, alias it 'candidate', then 'champion'; the champion before it gets 'rollback'.
-
-        MLflow sets no alias on a condition. A sqlite store is locked meanwhile; on a server two releases can still meet
-        between two requests, and then the one whose alias did not stay is told.
-
-        Raises:
-            GateRefused: the champion is another one by now than ``judged_against``.
-            StoreError: the run does not hold the artifact, or another release took the alias at the same moment.
-        """
-        with self._store.errors(f"cannot promote {model}"), self._store.lock():
-            require_champion(model, self.champion(model), judged_against, artifact.digest)
-            self._create_model(model)
-            known = self._version_of(model, artifact.digest)
-            version = known or self._register(model, artifact, run_id, tags)
-            for name, value in tags.items() if known else ():
-                self._client.set_model_version_tag(model, known, name, value)
-            before = self._aliases(model).get("champion")
-            if before == version:
-                return version
-            self._client.set_registered_model_alias(model, "candidate", version)
-            if before is not None:
-                self._client.set_registered_model_alias(model, "rollback", before)
-            self._client.set_registered_model_alias(model, "champion", version)
-            if self._aliases(model).get("champion") != version:
-                raise StoreError(
-                    f"another release of {model} was promoted at the same moment",
-                    where=self._store.shown,
-                    to_do="look at its report; to promote this one over it: edgewright resume",
-                )
-            return version
+        return datetime.fromtimestamp(runs[0].info.start_time / 1000, UTC) if runs else None
 
     def _record_rung(self, parent: str, target: TargetFacts, rung: RungFacts, passed: Artifact | None) -> None:
         child = self._start(f"{target.name}/{rung.recipe}", {"edgewright.kind": "rung", "mlflow.parentRunId": parent})
         write(self._client, child, rung_log(target, rung))
         if passed is not None:
-            for name in [*passed.files, PAGE]:
-                folder = (Path(ARTIFACT_FOLDER) / name).parent.as_posix()
-                self._client.log_artifact(child, str(passed.path / name), folder)
-            self._client.set_tag(child, "edgewright.artifact", passed.digest)
+            log_files(self._client, child, passed)
         self._client.set_terminated(child, "FAILED" if rung.status == "failed" else "FINISHED")
 
     def _start(self, name: str, tags: dict[str, str]) -> str:
@@ -202,47 +149,3 @@ class MlflowTracker(Tracker):
         for release in self._releases(digest):
             for run in [*self._children(release.info.run_id), release]:
                 self._client.delete_run(run.info.run_id)
-
-    def _create_model(self, model: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client.create_registered_model(model)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-
-    def _aliases(self, model: str) -> dict[str, str]:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            aliases = self._client.get_registered_model(model).aliases
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return {}
-            raise
-        return {alias: str(version) for alias, version in aliases.items()}
-
-    def _version_of(self, model: str, digest: str) -> str | None:
-        """The version that holds this content already, with its files still there."""
-        for version in self._client.search_model_versions(f"name = '{model}' and tags.`edgewright.digest` = '{digest}'"):
-            if version.run_id and self._client.list_artifacts(version.run_id, ARTIFACT_FOLDER):
-                return str(version.version)
-        return None
-
-    def _register(self, model: str, artifact: Artifact, run_id: str, tags: dict[str, str]) -> str:
-        child = self._child_with(run_id, artifact)
-        facts = {"edgewright.digest": artifact.digest, "sha256": of_path(artifact.main_file)}
-        version = self._client.create_model_version(model, f"runs:/{child}/{ARTIFACT_FOLDER}", child, tags=tags | facts)
-        return str(version.version)
-
-    def _child_with(self, run_id: str, artifact: Artifact) -> str:
-        """Id of the rung's run, below the release's, that holds an artifact."""
-        children = [run for run in self._children(run_id) if run.data.tags.get("edgewright.artifact") == artifact.digest]
-        if not children:
-            raise StoreError(
-                f"run {run_id} holds no artifact {artifact.digest[:12]}",
-                where=self._store.shown,
-                to_do="record the release again: edgewright resume",
-            )
-        return str(children[0].info.run_id)

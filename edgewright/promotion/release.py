@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a finished release offers for promotion, and what speaks against it. Integrity is required; doubts can be overridden."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edgewright.artifact import Artifact
+from edgewright.errors import ConfigError, StoreError, nearest
+from edgewright.promotion.policy import Policy
+from edgewright.registry import Champion, Tracker
+from edgewright.report import release_json
+from edgewright.report.facts import ReleaseFacts, TargetFacts
+
+REFUSED = "refused"
+"""Folder, beside artifacts/, of what was judged last for targets that did not pass."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One target's artifact, and the release with the verdict on it."""
+
+    facts: ReleaseFacts
+    target: TargetFacts
+    artifact: Artifact
+
+    @property
+    def model(self) -> str:
+        """Name under which it is registered."""
+        return self.target.model
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of its version."""
+        return {"release": self.facts.release, "target": self.target.name}
+
+
+def facts_in(path: Path) -> tuple[ReleaseFacts, Path]:
+    """Read the facts of a release from its folder or its release.json; return them and the folder.
+
+    Raises:
+        StoreError: there are none.
+    """
+    record = path / "release.json" if path.is_dir() else path
+    return release_json.read(record), record.absolute().parent
+
+
+def target_in(facts: ReleaseFacts, name: str | None) -> TargetFacts:
+    """Find a target by its name; without a name, the only one.
+
+    Raises:
+        ConfigError: there is none of this name, or there are several.
+    """
+    names = [target.name for target in facts.targets]
+    if name is None and len(names) == 1:
+        return facts.targets[0]
+    if name not in names:
+        what = f"the release has no target {name!r}; {nearest(name, names)}" if name else "the release has several targets"
+        raise ConfigError(what, where=f"release {facts.release}", to_do=f"--target with one of: {', '.join(names)}")
+    return facts.targets[names.index(name)]
+
+
+def offer_of(facts: ReleaseFacts, folder: Path, target: TargetFacts, tracker: Tracker) -> tuple[Offer, str]:
+    """Find what a release made for a target, whole and as it was judged; return it and the run that recorded the release.
+
+    Raises:
+        StoreError: the artifact is missing, changed, or another one than was judged; or the release was changed since it
+            was recorded.
+    """
+    again = "release again; what is unchanged is not done twice"
+    run_id = tracker.recorded(release_json.digest_of(facts))
+    if run_id is None:
+        raise StoreError(
+            "this release.json was never recorded, or was changed since: its verdict cannot be trusted",
+            where=str(folder / "release.json"),
+            to_do=again,
+        )
+    path = folder / ("artifacts" if target.outcome == "pass" else REFUSED) / target.name
+    if not path.is_dir():
+        raise StoreError(f"the release holds nothing to promote for target {target.name!r}", where=str(path), to_do=again)
+    artifact = Artifact.open(path)
+    if artifact.digest not in judged_in(target):
+        raise StoreError(
+            f"the artifact of target {target.name!r} ({artifact.digest[:12]}) is not the one that was judged",
+            where=str(path),
+            to_do=again,
+        )
+    return Offer(facts, target, artifact), run_id
+
+
+def judged_in(target: TargetFacts) -> set[str]:
+    """Digests of the artifacts that the verdict is about: the one that passed, or those that the gate refused."""
+    if target.passed_rung is not None:
+        return {target.rungs[target.passed_rung].artifact_digest or ""}
+    return {rung.artifact_digest for rung in target.rungs if rung.gate and rung.artifact_digest}
+
+
+def doubts(offer: Offer, champion: Champion | None, policy: Policy, tracker: Tracker, now: datetime) -> tuple[str, ...]:
+    """Say what speaks against promoting it: the verdict, another champion since, data or code that are too old."""
+    return tuple(_doubts(offer, champion, policy, tracker, now))
+
+
+def _doubts(offer: Offer, champion: Champion | None, policy: Policy, tracker: Tracker, now: datetime) -> Iterator[str]:
+    target = offer.target
+    if target.outcome != "pass":
+        reasons = [reason for rung in target.rungs if rung.artifact_digest == offer.artifact.digest for reason in rung.reasons]
+        yield f"the verdict is {target.outcome}: {' '.join(reasons)}"
+    found = champion.digest if champion else None
+    if found not in (target.champion_before, offer.artifact.digest):
+        now_is = f"its champion is version {champion.version}" if champion else "it has no champion"
+        yield f"{now_is} by now, and the verdict was made against {'another one' if target.champion_before else 'none'}"
+    yield from stale(offer.facts, policy, tracker, now)
+
+
+def stale(facts: ReleaseFacts, policy: Policy, tracker: Tracker, now: datetime) -> Iterator[str]:
+    """Say whether the verdict was made on older data or code than the policy allows."""
+    limits = (("data", facts.data_digest, policy.max_data_age_days), ("code", facts.code_digest, policy.max_code_age_days))
+    for what, digest, days in limits:
+        if days is None:
+            continue
+        since = tracker.first_used(what, digest)
+        if since is not None and now - since > timedelta(days=days):
+            yield f"its {what} is in use since {since:%Y-%m-%d}, and the policy allows {days:g} days"
