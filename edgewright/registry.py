@@ -135,7 +135,7 @@ class Tracker(ABC):
         """
 
     @abstractmethod
-    def release_of(self, version: Champion) -> "tuple[ReleaseFacts, str]":
+    def release_of(self, model: str, version: str) -> "tuple[ReleaseFacts, str]":
         """What was recorded of the release that made a version, and the name of its target."""
 
     @abstractmethod

@@ -3,7 +3,6 @@
 
 import fcntl
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
 from edgewright.plugins import create
 from edgewright.promotion.ledger import Ledger
+from edgewright.promotion.place import store_uri
 from edgewright.promotion.policy import load_policy
 from edgewright.promotion.release import REFUSED
 from edgewright.registry import Champion, Tracker
@@ -76,8 +76,7 @@ def release_folder(config: ReleaseConfig) -> Iterator[Path]:
 
 def tracking_of(config: ReleaseConfig) -> tuple[Tracking, Tracker]:
     """Resolve where the release is recorded, and connect: this is where an unreachable store shows, before any training."""
-    default = f"sqlite:///{Path(config.output).absolute() / 'mlflow.db'}"
-    uri = config.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or default
+    uri = store_uri(config.tracking, Path(config.output))
     tracker: Tracker = create("services", "mlflow")
     tracker.connect(uri, config.tracking.experiment)
     return config.tracking.model_copy(update={"uri": uri}), tracker

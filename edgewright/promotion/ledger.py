@@ -69,6 +69,20 @@ class Ledger:
             )
         return chain
 
+    def version(self, which: str) -> str:
+        """Return the version that is meant by 'champion', 'rollback' or its own number.
+
+        Raises:
+            StoreError: the model has no such champion.
+        """
+        if which not in ALIASES:
+            return which
+        chain = self.read()
+        found = chain.champion if which == "champion" else chain.rollback
+        if found is None:
+            raise StoreError(f"{self.model} has no {which}", where=f"history of {self.model}")
+        return found.version
+
     def append(self, chain: Chain, change: Change, signer: "Signer") -> Chain:
         """Sign an entry and add it to the history, as the next one after what ``chain`` was read from.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from edgewright.artifact import Artifact
 from edgewright.errors import ConfigError, StoreError, nearest
@@ -115,7 +116,10 @@ def _doubts(offer: Offer, champion: Champion | None, policy: Policy, tracker: Tr
 
 def stale(facts: ReleaseFacts, policy: Policy, tracker: Tracker, now: datetime) -> Iterator[str]:
     """Say whether the verdict was made on older data or code than the policy allows."""
-    limits = (("data", facts.data_digest, policy.max_data_age_days), ("code", facts.code_digest, policy.max_code_age_days))
+    limits: tuple[tuple[Literal["data", "code"], str, float | None], ...] = (
+        ("data", facts.data_digest, policy.max_data_age_days),
+        ("code", facts.code_digest, policy.max_code_age_days),
+    )
     for what, digest, days in limits:
         if days is None:
             continue

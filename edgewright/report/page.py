@@ -59,6 +59,11 @@ def render_page(facts: ReleaseFacts) -> str:
     )
 
 
+def render(template: str, **facts: Any) -> str:
+    """Return a page of another kind, from its template beside the report's."""
+    return _environment().get_template(template).render(**facts)
+
+
 def measurement_rows(
     rung: RungFacts, metric: str
 ) -> list[tuple[str, str, Measurement | None, Measurement | None, Measurement | None]]:

@@ -104,15 +104,15 @@ class MlflowTracker(Tracker):
             fetched.replace(out)
         return True
 
-    def release_of(self, version: Champion) -> tuple[ReleaseFacts, str]:
+    def release_of(self, model: str, version: str) -> tuple[ReleaseFacts, str]:
         """What was recorded of the release that made a version, and the name of its target.
 
         Raises:
             StoreError: the release's record is gone.
         """
-        with self._store.errors(f"cannot read the release of {version.model} version {version.version}"):
-            found = self._client.get_model_version(version.model, version.version)
-            parent = self._client.get_run(found.run_id).data.tags["mlflow.parentRunId"]
+        with self._store.errors(f"cannot read the release of {model} version {version}"):
+            found = self._client.get_model_version(model, version)
+            parent = self._client.get_run(str(found.run_id)).data.tags["mlflow.parentRunId"]
             with tempfile.TemporaryDirectory(prefix="edgewright-release-") as folder:
                 file = Path(self._client.download_artifacts(parent, "release.json", folder))
                 return release_json.read(file), found.tags["target"]

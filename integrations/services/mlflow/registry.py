@@ -130,7 +130,7 @@ class MlflowRegistry(Registry):
             self._create_model(f"{model}.history")
             about = self._client.get_model_version(model, version)
             made = self._client.create_model_version(
-                f"{model}.history", about.source, about.run_id, tags={ENTRY: envelope}, description=summary[:5000]
+                f"{model}.history", str(about.source), about.run_id, tags={ENTRY: envelope}, description=summary[:5000]
             )
             return int(made.version)
 
