@@ -76,7 +76,9 @@ class Shop:
 
     def _facts(self, artifact: Any, **changes: Any) -> ReleaseFacts:
         facts = make_facts(artifact)
-        target = facts.targets[0].model_copy(update={"model": self.model, **changes})
+        passed = facts.targets[0].rungs[1]
+        few = {"rungs": (passed,), "passed_rung": 0, "model": self.model}
+        target = facts.targets[0].model_copy(update=few | changes)
         config = ReleaseConfig.model_validate(
             {
                 "name": self.name,
@@ -85,7 +87,9 @@ class Shop:
                 "output": str(self.folder),
             }
         )
-        return facts.model_copy(update={"release": self.name, "targets": (target,), "config": config.model_dump(mode="json")})
+        candidate = facts.candidate.model_copy(update={"history": ()})  # little to record is recorded quickly
+        few = {"config": config.model_dump(mode="json", exclude_defaults=True), "candidate": candidate}
+        return facts.model_copy(update={"release": self.name, "targets": (target,), **few})
 
     def promote(self, offered: tuple[Offer, str], reason: str = "", **options: Any) -> Done:
         place = self.place
