@@ -13,8 +13,8 @@ from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import load_policy
-from edgewright.promotion.promote import Recorded, promote, weigh
-from edgewright.promotion.release import Offer
+from edgewright.promotion.promote import promote, weigh
+from edgewright.promotion.release import Offer, Recorded
 from edgewright.report.facts import ReleaseFacts
 from edgewright.trust.keys import signer_for
 from edgewright.trust.release import sign_target

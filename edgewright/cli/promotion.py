@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgewright.promotion.diff import Side
     from edgewright.promotion.place import Place
     from edgewright.promotion.promote import Done
-    from edgewright.promotion.release import Offer
+    from edgewright.promotion.release import Offer, Recorded
 
 PATH = click.Path(path_type=Path)
 RELEASE = click.argument("release", type=PATH)
@@ -47,8 +47,8 @@ def promote(release: Path, target: str | None, to: str, reason: str, override: b
     from edgewright.promotion.promote import promote as promote_offer
 
     del to  # there is one alias to promote to
-    place, offer, run_id = _offered(release, target, config)
-    done = promote_offer(offer, run_id, place.tracker, place.ledger(offer.model), place.signer, reason, override=override)
+    place, offer, recorded = _offered(release, target, config)
+    done = promote_offer(offer, recorded, place.tracker, place.ledger(offer.model), place.signer, reason, override=override)
     _tell(done)
 
 
@@ -153,15 +153,15 @@ def drill(release: Path, target: str | None, config: Path | None) -> None:
     from edgewright.promotion.shown import drill_table
     from edgewright.report.atomic import write_text
 
-    place, offer, run_id = _offered(release, target, config)
-    facts = rehearse(offer, run_id, place)
+    place, offer, recorded = _offered(release, target, config)
+    facts = rehearse(offer, recorded, place)
     drill_table(facts, Console())
     record = (release if release.is_dir() else release.parent) / "drill.json"
     write_text(record, facts.model_dump_json(indent=1) + "\n")
     click.echo(f"seconds  {record.absolute()}")
 
 
-def _offered(release: Path, target: str | None, config: Path | None) -> "tuple[Place, Offer, str]":
+def _offered(release: Path, target: str | None, config: Path | None) -> "tuple[Place, Offer, Recorded]":
     """Find a release's artifact and verdict, and the store that they were recorded in."""
     from edgewright.config import ReleaseConfig
     from edgewright.promotion.place import Place
@@ -169,20 +169,20 @@ def _offered(release: Path, target: str | None, config: Path | None) -> "tuple[P
 
     facts, folder = facts_in(release)
     place = Place.of(_config(config) if config else ReleaseConfig.model_validate(facts.config))
-    offer, run_id = offer_of(facts, folder, target_in(facts, target), place.tracker)
-    return place, offer, run_id
+    wanted = target_in(facts, target)
+    return place, *offer_of(facts, folder, wanted, place.tracker, place.trusted(wanted.model))
 
 
 def _models(model: str | None, target: str | None, config: Path | None) -> "tuple[Place, list[str]]":
     """Find the store, and the models that are meant."""
-    from edgewright.config import Tracking
+    from edgewright.config import Signing, Tracking
     from edgewright.promotion.place import Place
 
     here = Path("release.yaml")
     release = _config(config or here) if config or here.is_file() else None
     if release is None and model is None:
         raise ConfigError("which model?", to_do="name it, such as digits-phone, or give --config release.yaml")
-    place = Place.of(release) if release else Place.at(Tracking(), Path("edgewright-out"))
+    place = Place.of(release) if release else Place.at(Tracking(), Signing(), Path("edgewright-out"))
     if model is not None or release is None:
         return place, [str(model)]
     names = [each.name for each in release.targets]

@@ -20,7 +20,7 @@ from edgewright.promotion.entry import now
 from edgewright.promotion.place import Place
 from edgewright.promotion.policy import require_allowed
 from edgewright.promotion.promote import promote, roll_back
-from edgewright.promotion.release import Offer, doubts
+from edgewright.promotion.release import Offer, Recorded, doubts
 from edgewright.registry import Champion, Registry
 
 REASON = "drill"
@@ -45,7 +45,7 @@ class DrillFacts(Frozen):
     asked: int = Field(description="How often a client asked for the champion meanwhile; each time it was given one.")
 
 
-def drill(offer: Offer, run_id: str, place: Place) -> DrillFacts:
+def drill(offer: Offer, recorded: Recorded, place: Place) -> DrillFacts:
     """Promote and roll back, or roll back and promote where the offer is champion already; leave the champion as it was.
 
     Raises:
@@ -69,7 +69,7 @@ def drill(offer: Offer, run_id: str, place: Place) -> DrillFacts:
         require_allowed(place.policy, place.signer.public_key.keyid, what, model, now())
 
     moves: list[tuple[str, Callable[[], object], str]] = [
-        ("promote", lambda: promote(offer, run_id, tracker, ledger, place.signer, REASON), offer.artifact.digest),
+        ("promote", lambda: promote(offer, recorded, tracker, ledger, place.signer, REASON), offer.artifact.digest),
         ("rollback", lambda: roll_back(ledger, place.signer, REASON), other.digest),
     ]
     if is_champion:

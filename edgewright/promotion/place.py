@@ -7,15 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgewright.config.release import ReleaseConfig, Tracking
+from edgewright.config.release import ReleaseConfig, Signing, Tracking
 from edgewright.plugins import create
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import Policy, load_policy
 from edgewright.registry import Tracker
-from edgewright.trust.keys import own_key, signer_of
+from edgewright.trust.keys import signer_for
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
+    from securesystemslib.signer import Key, Signer
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Place:
     tracker: Tracker
     policy: Policy
     output: Path
-    key: str
+    signing: Signing
 
     @classmethod
     def of(cls, config: ReleaseConfig) -> "Place":
@@ -35,15 +35,15 @@ class Place:
             StoreError: the store cannot be reached.
             ConfigError: the policy is wrong.
         """
-        return cls.at(config.tracking, Path(config.output))
+        return cls.at(config.tracking, config.signing, Path(config.output))
 
     @classmethod
-    def at(cls, tracking: Tracking, output: Path) -> "Place":
+    def at(cls, tracking: Tracking, signing: Signing, output: Path) -> "Place":
         """Connect to a store; where it is left out, to the one in the output folder."""
         policy = load_policy(Path(tracking.policy) if tracking.policy else None)
         tracker: Tracker = create("services", "mlflow")
         tracker.connect(store_uri(tracking, output), tracking.experiment)
-        return cls(tracker, policy, output, own_key())
+        return cls(tracker, policy, output, signing)
 
     @cached_property
     def signer(self) -> "Signer":
@@ -52,7 +52,21 @@ class Place:
         Raises:
             StoreError: it cannot be read.
         """
-        return signer_of(self.key)
+        return signer_for(self.signing)
+
+    def trusted(self, model: str) -> "list[Key]":
+        """Public keys whose bundles are promoted: those of the policy; without one, one's own and those in the history.
+
+        Raises:
+            StoreError: a key cannot be read, or the history cannot be trusted.
+        """
+        from securesystemslib.signer import Key
+
+        listed = list(self.policy.trusted())
+        if listed:
+            return listed
+        signed = {link.entry.who.key_id: link.entry.who for link in self.ledger(model).read().valid}
+        return [self.signer.public_key, *(Key.from_dict(who.key_id, dict(who.public_key)) for who in signed.values())]
 
     def ledger(self, model: str) -> Ledger:
         """Find the history of a model."""

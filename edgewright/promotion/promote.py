@@ -9,7 +9,7 @@ from edgewright.promotion.chain import Chain
 from edgewright.promotion.entry import Action, VerdictRef, now
 from edgewright.promotion.ledger import Change, Ledger
 from edgewright.promotion.policy import require_allowed
-from edgewright.promotion.release import Offer, doubts
+from edgewright.promotion.release import Offer, Recorded, doubts
 from edgewright.registry import Champion, Tracker
 from edgewright.report.release_json import digest_of
 
@@ -31,13 +31,6 @@ class Done:
     def changed(self) -> bool:
         """Whether there is a new champion; promoting what is champion already changes nothing."""
         return self.before != self.champion
-
-
-class Recorded(NamedTuple):
-    """The record of a release, and the tags by which the signed bundle of one of its targets is found."""
-
-    run_id: str
-    tags: dict[str, str]
 
 
 class Weighed(NamedTuple):

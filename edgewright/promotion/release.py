@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a finished release offers for promotion, and what speaks against it. Integrity is required; doubts can be overridden."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgewright.artifact import Artifact
 from edgewright.errors import ConfigError, StoreError, nearest
@@ -13,6 +13,12 @@ from edgewright.promotion.policy import Policy
 from edgewright.registry import Champion, Tracker
 from edgewright.report import release_json
 from edgewright.report.facts import ReleaseFacts, TargetFacts
+from edgewright.trust.signed import SUFFIX
+from edgewright.trust.verdict import verdict_of
+from edgewright.trust.verify import checked
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
 
 REFUSED = "refused"
 """Folder, beside artifacts/, of what was judged last for targets that did not pass."""
@@ -35,6 +41,13 @@ class Offer:
     def tags(self) -> dict[str, str]:
         """Tags of its version."""
         return {"release": self.facts.release, "target": self.target.name}
+
+
+class Recorded(NamedTuple):
+    """The record of a release, and the tags by which the signed bundle of one of its targets is found."""
+
+    run_id: str
+    tags: dict[str, str]
 
 
 def facts_in(path: Path) -> tuple[ReleaseFacts, Path]:
@@ -62,12 +75,14 @@ def target_in(facts: ReleaseFacts, name: str | None) -> TargetFacts:
     return facts.targets[names.index(name)]
 
 
-def offer_of(facts: ReleaseFacts, folder: Path, target: TargetFacts, tracker: Tracker) -> tuple[Offer, str]:
-    """Find what a release made for a target, whole and as it was judged; return it and the run that recorded the release.
+def offer_of(
+    facts: ReleaseFacts, folder: Path, target: TargetFacts, tracker: Tracker, trusted: "Sequence[Key]"
+) -> tuple[Offer, Recorded]:
+    """Find what a release made for a target, whole, as it was judged and signed, and where the release is recorded.
 
     Raises:
         StoreError: the artifact is missing, changed, or another one than was judged; or the release was changed since it
-            was recorded.
+            was recorded; or it passed, and none of the trusted keys signed it with this verdict.
     """
     again = "release again; what is unchanged is not done twice"
     run_id = tracker.recorded(release_json.digest_of(facts))
@@ -87,7 +102,26 @@ def offer_of(facts: ReleaseFacts, folder: Path, target: TargetFacts, tracker: Tr
             where=str(path),
             to_do=again,
         )
-    return Offer(facts, target, artifact), run_id
+    tags = {}
+    if target.outcome == "pass":  # what the gate refused has no bundle: an override makes it champion, and not trusted
+        bundle = path.with_name(f"{target.name}{SUFFIX}")
+        key = _require_signed(bundle, facts, target, artifact, trusted)
+        tags = tracker.keep_bundle(run_id, artifact, bundle) | {"edgewright.key": key}
+    return Offer(facts, target, artifact), Recorded(run_id, tags)
+
+
+def _require_signed(
+    bundle: Path, facts: ReleaseFacts, target: TargetFacts, artifact: Artifact, trusted: "Sequence[Key]"
+) -> str:
+    """Make sure that the bundle is signed, and of this artifact and verdict; return the id of the key that signed."""
+    found = checked(bundle, trusted)
+    if found.artifact_digest != artifact.digest or found.verdict != verdict_of(facts, target):
+        raise StoreError(
+            f"the signed bundle of target {target.name!r} is of another artifact or verdict than the release",
+            where=str(bundle),
+            to_do="release again; what is unchanged is not done twice",
+        )
+    return found.key
 
 
 def judged_in(target: TargetFacts) -> set[str]:

@@ -49,7 +49,7 @@ def champion(shop: Shop) -> str:
 
 
 def test_promotions_and_a_rollback_are_what_clients_get_and_what_the_history_says(shop: Shop, tmp_path: Path) -> None:
-    (first, run_id), (second, _) = shop.two()
+    (first, recorded), (second, _) = shop.two()
     assert champion(shop) == second.artifact.digest
     done = roll_back(shop.ledger, shop.place.signer, "it crashed in the field")
     assert champion(shop) == first.artifact.digest == done.champion.digest
@@ -61,7 +61,7 @@ def test_promotions_and_a_rollback_are_what_clients_get_and_what_the_history_say
         ("promote", "2", f"release {shop.name} passed the gate"),
         ("rollback", "1", "it crashed in the field"),
     ]
-    assert chain.valid[2].entry.verdict.run_id == run_id
+    assert chain.valid[2].entry.verdict.run_id == recorded.run_id
     fetched = shop.place.tracker.registry.fetch(done.champion, tmp_path / "fetched")
     assert fetched.main_file.read_bytes() == b"first"
     assert len(shop.ledger.mirror.read_text().splitlines()) == 3
@@ -135,9 +135,9 @@ def test_what_was_done_to_a_history_by_hand_is_found_and_nothing_is_promoted_on_
 
 
 def test_a_drill_shows_clients_a_champion_at_every_moment_and_leaves_it_as_it_was(shop: Shop) -> None:
-    _, (second, run_id) = shop.two()
+    _, (second, recorded) = shop.two()
     third, third_run = shop.release("third", before=second)
-    for offer, run, whats in ((second, run_id, ["rollback", "promote"]), (third, third_run, ["promote", "rollback"])):
+    for offer, run, whats in ((second, recorded, ["rollback", "promote"]), (third, third_run, ["promote", "rollback"])):
         facts = drill(offer, run, shop.place)
         assert [move.what for move in facts.moves] == whats
         assert facts.asked >= 2

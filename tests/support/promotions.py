@@ -13,15 +13,17 @@ from urllib.parse import urlsplit
 from histories import key
 from tracked_releases import connected, make_artifact, make_facts
 
-from edgewright.config import ReleaseConfig
+from edgewright.config import ReleaseConfig, Signing
 from edgewright.promotion.chain import Chain
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.place import Place
 from edgewright.promotion.policy import OpenPolicy, Policy
 from edgewright.promotion.promote import Done, promote
-from edgewright.promotion.release import REFUSED, Offer
+from edgewright.promotion.release import REFUSED, Offer, Recorded
 from edgewright.report import release_json
 from edgewright.report.facts import ReleaseFacts
+from edgewright.trust.release import sign_target
+from edgewright.trust.signed import SUFFIX
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Shop:
     def place(self) -> Place:
         """The store, connected."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return Place(connected(self.uri), self.policy, self.folder, key(self.folder, self.key_name))
+        return Place(connected(self.uri), self.policy, self.folder, Signing(key=key(self.folder, self.key_name)))
 
     def with_policy(self, policy: Policy, key_name: str = "release") -> "Shop":
         """The same store under another policy, and another signer."""
@@ -58,7 +60,7 @@ class Shop:
     def alias(self, name: Any = "champion") -> str | None:
         return self.place.tracker.registry.alias(self.model, name)
 
-    def release(self, content: str, before: Offer | None = None, **changes: Any) -> tuple[Offer, str]:
+    def release(self, content: str, before: Offer | None = None, **changes: Any) -> tuple[Offer, Recorded]:
         """Record a release whose artifact holds the content; ``changes`` are of the target's facts."""
         folder = self.folder / self.name / content
         artifact = make_artifact(
@@ -67,8 +69,13 @@ class Shop:
         facts = self._facts(artifact, champion_before=before.artifact.digest if before else None, **changes)
         release_json.write(facts, folder / "release.json")
         (folder / "report.html").write_text("a report")
-        digest, passed = release_json.digest_of(facts), {"phone": artifact} if not facts.refused else {}
-        return Offer(facts, facts.targets[0], artifact), self.place.tracker.record(facts, digest, folder, passed)
+        passed = {} if facts.refused else {"phone": artifact}
+        tracker, target, bundle = self.place.tracker, facts.targets[0], artifact.path.with_name(f"phone{SUFFIX}")
+        run_id = tracker.record(facts, release_json.digest_of(facts), folder, passed)
+        if passed:
+            sign_target(facts, target, artifact, run_id, tracker.recorded_at(run_id), self.place.signer, bundle)
+        tags = tracker.keep_bundle(run_id, artifact, bundle) if passed else {}
+        return Offer(facts, target, artifact), Recorded(run_id, tags)
 
     def folder_of(self, offer: Offer) -> Path:
         """Where the release wrote."""
@@ -91,11 +98,11 @@ class Shop:
         few = {"config": config.model_dump(mode="json", exclude_defaults=True), "candidate": candidate}
         return facts.model_copy(update={"release": self.name, "targets": (target,), **few})
 
-    def promote(self, offered: tuple[Offer, str], reason: str = "", **options: Any) -> Done:
+    def promote(self, offered: tuple[Offer, Recorded], reason: str = "", **options: Any) -> Done:
         place = self.place
         return promote(*offered, place.tracker, self.ledger, place.signer, reason, **options)
 
-    def two(self) -> tuple[tuple[Offer, str], tuple[Offer, str]]:
+    def two(self) -> tuple[tuple[Offer, Recorded], tuple[Offer, Recorded]]:
         """Two champions, one after the other."""
         first = self.release("first")
         self.promote(first)

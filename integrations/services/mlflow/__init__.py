@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
+from edgewright.errors import StoreError
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.registry import MlflowRegistry, log_files
 from edgewright.integrations.services.mlflow.store import Store
@@ -32,6 +33,7 @@ class MlflowTracker(Tracker):
     name: ClassVar[str] = "mlflow"
     requires: ClassVar[tuple[str, ...]] = ("mlflow",)
     install: ClassVar[str] = "pip install 'mlflow>=3.17,<4'"
+    registry: MlflowRegistry
 
     def connect(self, uri: str, experiment: str) -> None:
         """Open the store, creating its schema first when there is none; an unreachable server is told within seconds."""
