@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import tracked_releases
-from mlflow.tracking import MlflowClient
 from tracked_releases import active_runs, connected
 
 from edgewright.errors import StoreError
+from edgewright.promotion.ledger import Ledger
+from edgewright.promotion.policy import OpenPolicy
 
 
 def test_two_first_releases_at_once_on_a_fresh_store(tmp_path: Path, report_files: Path) -> None:
@@ -24,10 +25,10 @@ def test_two_first_releases_at_once_on_a_fresh_store(tmp_path: Path, report_file
     ]
     said = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
-    aliases = MlflowClient(tracking_uri=uri).get_registered_model("digits-phone").aliases
-    assert aliases == {"candidate": aliases["champion"], "champion": aliases["champion"]}
-    assert str(aliases["champion"]) == "1", "one of them was promoted, the other one was told"
     tracker = connected(uri)
+    history = Ledger.of("digits-phone", tracker, OpenPolicy(), tmp_path).look()
+    assert (len(history.valid), history.problems) == (1, []), "one of them was promoted, the other one was told"
+    assert tracker.registry.champion("digits-phone").digest == history.valid[0].entry.digest
     assert all(tracker.recorded(digit * 64) for digit in "125")
     assert len(active_runs(uri)) == 3 * 4, "the release both had was recorded once"
 

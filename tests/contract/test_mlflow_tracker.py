@@ -8,8 +8,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 from tracked_releases import active_runs, connected, make_artifact, make_facts
 
-from edgewright.errors import GateRefused, StoreError
+from edgewright.errors import StoreError
 from edgewright.integrations.services.mlflow import MlflowTracker
+from edgewright.registry import Champion
+from edgewright.report import release_json
 from edgewright.report.facts import ReleaseFacts
 
 
@@ -98,107 +100,43 @@ def test_an_interrupted_record_looks_incomplete_and_is_replaced(tmp_path: Path, 
     assert len(active_runs(uri)) == 4
 
 
-def test_the_champion_moves_and_the_one_before_it_can_be_rolled_back_to(tmp_path: Path, uri: str, report_files: Path) -> None:
-    tracker = connected(uri)
-    assert tracker.champion("digits-phone") is None
-    old, new = make_artifact(tmp_path / "a", b"old"), make_artifact(tmp_path / "b", b"new")
-    first_run = tracker.record(make_facts(old), "1" * 64, report_files, {"phone": old})
-    first = tracker.promote("digits-phone", old, first_run, {"release": "digits"}, None)
-    second_run = tracker.record(make_facts(new), "2" * 64, report_files, {"phone": new})
-    second = tracker.promote("digits-phone", new, second_run, {"release": "digits"}, old.digest)
-
-    client = MlflowClient(tracking_uri=uri)
-    aliases = client.get_registered_model("digits-phone").aliases
-    assert {name: str(version) for name, version in aliases.items()} == {
-        "candidate": second,
-        "champion": second,
-        "rollback": first,
-    }
-    version = client.get_model_version("digits-phone", second)
-    assert version.tags["edgewright.digest"] == new.digest
-    assert version.tags["sha256"] == new.files["model.onnx"]
-    assert version.tags["release"] == "digits"
-
-    champion = tracker.champion("digits-phone")
-    assert champion is not None
-    assert champion.digest == new.digest
-    fetched = tracker.fetch(champion, tmp_path / "fetched")
-    assert fetched.main_file.read_bytes() == b"new"
-    assert (tmp_path / "fetched" / "extra" / "weights.bin").read_bytes() == b"more"
-
-    assert tracker.promote("digits-phone", old, first_run, {}, new.digest) == first, "going back reuses the version"
-    aliases = client.get_registered_model("digits-phone").aliases
-    assert (str(aliases["champion"]), str(aliases["rollback"])) == (first, second)
-
-
-@pytest.mark.parametrize("judged_against", [None, "0" * 64])
-def test_what_was_not_judged_against_the_champion_does_not_take_its_place(
-    judged_against: str | None, tmp_path: Path, uri: str, report_files: Path
-) -> None:
-    tracker = connected(uri)
-    first, other = make_artifact(tmp_path / "a", b"first"), make_artifact(tmp_path / "b", b"other")
-    run_id = tracker.record(make_facts(first), "1" * 64, report_files, {"phone": first})
-    tracker.promote("digits-phone", first, run_id, {}, None)
-    other_run = tracker.record(make_facts(other), "2" * 64, report_files, {"phone": other})
-    with pytest.raises(GateRefused, match="while this release ran: its champion is version 1") as told:
-        connected(uri).promote("digits-phone", other, other_run, {}, judged_against)
-    assert "edgewright run" in told.value.to_do
-    client = MlflowClient(tracking_uri=uri)
-    assert len(client.search_model_versions("name = 'digits-phone'")) == 1
-    assert set(client.get_registered_model("digits-phone").aliases) == {"candidate", "champion"}
-    client.delete_registered_model_alias("digits-phone", "champion")
-    with pytest.raises(GateRefused, match="it has no champion"):
-        tracker.promote("digits-phone", other, other_run, {}, first.digest)
-
-
-def test_promoting_the_champion_again_changes_nothing(tmp_path: Path, uri: str, report_files: Path) -> None:
-    tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
-    version = tracker.promote("digits-phone", artifact, run_id, {}, None)
-    client = MlflowClient(tracking_uri=uri)
-    before = dict(client.get_registered_model("digits-phone").aliases)
-    assert tracker.promote("digits-phone", artifact, run_id, {}, None) == version
-    assert dict(client.get_registered_model("digits-phone").aliases) == before
-    assert "rollback" not in before
-    assert len(client.search_model_versions("name = 'digits-phone'")) == 1
-
-
-def test_a_promotion_interrupted_before_its_aliases_is_finished_by_the_next(
+def test_an_artifact_is_registered_once_as_a_version_that_says_what_it_holds(
     tmp_path: Path, uri: str, report_files: Path
 ) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
+    release_json.write(make_facts(artifact), report_files / "release.json")
     run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
+    version = tracker.registry.register("digits-phone", artifact, run_id, {"release": "digits", "target": "phone"})
+    assert connected(uri).registry.register("digits-phone", artifact, run_id, {}) == version
     client = MlflowClient(tracking_uri=uri)
-    version = tracker.promote("digits-phone", artifact, run_id, {}, None)
-    for alias in ("candidate", "champion"):
-        client.delete_registered_model_alias("digits-phone", alias)
-    assert tracker.champion("digits-phone") is None
-    assert connected(uri).promote("digits-phone", artifact, run_id, {}, None) == version
     assert len(client.search_model_versions("name = 'digits-phone'")) == 1
-
-
-def test_an_artifact_that_was_not_recorded_cannot_be_promoted(tmp_path: Path, uri: str, report_files: Path) -> None:
-    tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
-    run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
-    with pytest.raises(StoreError, match="holds no artifact"):
-        tracker.promote("digits-phone", make_artifact(tmp_path / "b", b"other"), run_id, {}, None)
-    assert tracker.champion("digits-phone") is None
+    tags = client.get_model_version("digits-phone", version).tags
+    assert (tags["edgewright.digest"], tags["sha256"]) == (artifact.digest, artifact.files["model.onnx"])
+    assert tags["release"] == "digits"
+    assert {name: str(one) for name, one in client.get_registered_model("digits-phone").aliases.items()} == {
+        "candidate": version
+    }
+    facts, target = tracker.release_of("digits-phone", version)
+    assert (facts, target) == (make_facts(artifact), "phone")
+    champion = Champion(model="digits-phone", version=version, digest=artifact.digest)
+    fetched = tracker.registry.fetch(champion, tmp_path / "fetched")
+    assert fetched.main_file.read_bytes() == b"int8"
+    assert (tmp_path / "fetched" / "extra" / "weights.bin").read_bytes() == b"more"
 
 
 def test_a_champion_whose_files_were_changed_is_refused(tmp_path: Path, uri: str, report_files: Path) -> None:
     tracker, artifact = connected(uri), make_artifact(tmp_path / "a", b"int8")
     run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
-    tracker.promote("digits-phone", artifact, run_id, {}, None)
-    champion = tracker.champion("digits-phone")
-    assert champion is not None
+    version = tracker.registry.register("digits-phone", artifact, run_id, {})
+    champion = Champion(model="digits-phone", version=version, digest=artifact.digest)
     stored = list((tmp_path / "my store").rglob("model.onnx"))
     assert len(stored) == 1, "files of a sqlite store lie beside the database"
     stored[0].write_bytes(b"evil")
     with pytest.raises(StoreError, match="was changed"):
-        tracker.fetch(champion, tmp_path / "fetched")
+        tracker.registry.fetch(champion, tmp_path / "fetched")
     make_artifact(stored[0].parent, b"evil, and sealed again")
     with pytest.raises(StoreError, match="not what was promoted"):
-        tracker.fetch(champion, tmp_path / "fetched")
+        tracker.registry.fetch(champion, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 
 
@@ -207,11 +145,12 @@ def test_a_signed_bundle_is_kept_with_its_run_and_found_by_the_version(tmp_path:
     bundle, out = tmp_path / "phone.bundle", tmp_path / "out" / "phone.bundle"
     bundle.write_bytes(b"signed")
     run_id = tracker.record(make_facts(artifact), "1" * 64, report_files, {"phone": artifact})
-    version = tracker.promote("digits-phone", artifact, run_id, {}, None)
+    version = tracker.registry.register("digits-phone", artifact, run_id, {})
     assert not tracker.fetch_bundle("digits-phone", version, out), "promoted before bundles were signed"
     tags = tracker.keep_bundle(run_id, artifact, bundle)
-    assert tracker.promote("digits-phone", artifact, run_id, tags, None) == version
-    champion = connected(uri).champion("digits-phone")
+    assert tracker.registry.register("digits-phone", artifact, run_id, tags) == version
+    tracker.registry.set_alias("digits-phone", "champion", version)
+    champion = connected(uri).registry.champion("digits-phone")
     assert champion is not None
     assert champion.run == run_id
     assert tracker.recorded_at(run_id) == connected(uri).recorded_at(run_id)
@@ -232,8 +171,8 @@ def test_a_champion_set_by_hand_is_refused(uri: str) -> None:
     client.create_registered_model("digits-phone")
     version = client.create_model_version("digits-phone", "http://elsewhere/model")
     client.set_registered_model_alias("digits-phone", "champion", version.version)
-    with pytest.raises(StoreError, match="not promoted by edgewright"):
-        tracker.champion("digits-phone")
+    with pytest.raises(StoreError, match="not registered by edgewright"):
+        tracker.registry.champion("digits-phone")
 
 
 def test_a_deleted_experiment_is_named(uri: str) -> None:

@@ -17,7 +17,7 @@ STEPS_IN_ORDER = [
     ("screen_a_ptq_w8a8", "edgewright.steps.screen_rung:screen"),
     ("judge_look_1", "edgewright.steps.judge_look:judge"),
     ("report_release", "edgewright.steps.report_release:render_page"),
-    ("promote_release", "edgewright.integrations.services.mlflow:MlflowTracker.promote"),
+    ("promote_release", "edgewright.steps.promote_release:promote"),
 ]
 
 

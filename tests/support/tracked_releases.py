@@ -14,7 +14,12 @@ from edgewright.errors import GateRefused
 from edgewright.gate.verdict import Finding
 from edgewright.integrations.services.mlflow import MlflowTracker
 from edgewright.measure import DeviceFacts, Measurement
+from edgewright.promotion.ledger import Ledger
+from edgewright.promotion.policy import OpenPolicy
+from edgewright.promotion.promote import promote
+from edgewright.promotion.release import Offer, Recorded
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
+from edgewright.trust.keys import own_key, signer_of
 from edgewright.validation import Parity, Sanity, ValidationFacts
 
 
@@ -153,8 +158,10 @@ def release_in_this_process(uri: str, folder: Path, number: str) -> None:
     shared = make_artifact(folder / f"shared{number}", b"the same for both")
     tracker.record(make_facts(shared), "5" * 64, folder / "out", {"phone": shared})
     run_id = tracker.record(make_facts(own), number * 64, folder / "out", {"phone": own})
+    offer = Offer(make_facts(own), make_facts(own).targets[0], own)
+    ledger = Ledger.of("digits-phone", tracker, OpenPolicy(), folder)
     with contextlib.suppress(GateRefused):  # the other one was promoted first
-        tracker.promote("digits-phone", own, run_id, {}, None)
+        promote(offer, Recorded(run_id, {}), tracker, ledger, signer_of(own_key()))
 
 
 if __name__ == "__main__":
