@@ -66,7 +66,7 @@ class Shop:
         artifact = make_artifact(
             folder / ("artifacts" if changes.get("outcome", "pass") == "pass" else REFUSED) / "phone", content.encode()
         )
-        facts = self._facts(artifact, champion_before=before.artifact.digest if before else None, **changes)
+        facts = self._facts(artifact, **{"champion_before": before.artifact.digest if before else None} | changes)
         release_json.write(facts, folder / "release.json")
         (folder / "report.html").write_text("a report")
         passed = {} if facts.refused else {"phone": artifact}
