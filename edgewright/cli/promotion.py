@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from edgewright.promotion.diff import Side
     from edgewright.promotion.place import Place
     from edgewright.promotion.promote import Done
-    from edgewright.promotion.release import Offer, Recorded
 
 PATH = click.Path(path_type=Path)
 RELEASE = click.argument("release", type=PATH)
@@ -44,10 +43,11 @@ def promote(release: Path, target: str | None, to: str, reason: str, override: b
 
     RELEASE is the folder it wrote (<output>/<name>), or the release.json in it.
     """
+    from edgewright.promotion.place import offered
     from edgewright.promotion.promote import promote as promote_offer
 
     del to  # there is one alias to promote to
-    place, offer, recorded = _offered(release, target, config)
+    place, offer, recorded = offered(release, target, _config(config) if config else None)
     done = promote_offer(offer, recorded, place.tracker, place.ledger(offer.model), place.signer, reason, override=override)
     _tell(done)
 
@@ -120,7 +120,9 @@ def history(model: str | None, target: str | None, verify: bool, repair: bool, c
 @click.option("--page", type=PATH, default=Path("diff.html"), show_default=True, help="Where the page is written.")
 @CONFIG
 def diff(champion: str, challenger: str, target: str | None, page: Path, config: Path | None) -> None:
-    """Compare two releases of a target: what was measured, what clients have to change, what each was made of.
+    """Compare champion and challenger, in a table and on a page.
+
+    It shows what was measured of each, what clients would have to change, and what each was made of.
 
     CHAMPION and CHALLENGER are folders of releases, or versions such as digits-phone@champion or digits-phone/3.
     """
@@ -140,7 +142,7 @@ def diff(champion: str, challenger: str, target: str | None, page: Path, config:
 @TARGET
 @CONFIG
 def drill(release: Path, target: str | None, config: Path | None) -> None:
-    """Rehearse: promote and roll back, and see what clients see meanwhile.
+    """Rehearse promotion and rollback, as clients see it.
 
     What a release made takes the champion's place and gives it back; where it is champion already, the one before it does. The
     seconds are kept in drill.json beside release.json.
@@ -150,27 +152,16 @@ def drill(release: Path, target: str | None, config: Path | None) -> None:
     from rich.console import Console
 
     from edgewright.promotion.drill import drill as rehearse
+    from edgewright.promotion.place import offered
     from edgewright.promotion.shown import drill_table
     from edgewright.report.atomic import write_text
 
-    place, offer, recorded = _offered(release, target, config)
+    place, offer, recorded = offered(release, target, _config(config) if config else None)
     facts = rehearse(offer, recorded, place)
     drill_table(facts, Console())
     record = (release if release.is_dir() else release.parent) / "drill.json"
     write_text(record, facts.model_dump_json(indent=1) + "\n")
     click.echo(f"seconds  {record.absolute()}")
-
-
-def _offered(release: Path, target: str | None, config: Path | None) -> "tuple[Place, Offer, Recorded]":
-    """Find a release's artifact and verdict, and the store that they were recorded in."""
-    from edgewright.config import ReleaseConfig
-    from edgewright.promotion.place import Place
-    from edgewright.promotion.release import facts_in, offer_of, target_in
-
-    facts, folder = facts_in(release)
-    place = Place.of(_config(config) if config else ReleaseConfig.model_validate(facts.config))
-    wanted = target_in(facts, target)
-    return place, *offer_of(facts, folder, wanted, place.tracker, place.trusted(wanted.model))
 
 
 def _models(model: str | None, target: str | None, config: Path | None) -> "tuple[Place, list[str]]":

@@ -11,6 +11,7 @@ from edgewright.config.release import ReleaseConfig, Signing, Tracking
 from edgewright.plugins import create
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import Policy, load_policy
+from edgewright.promotion.release import Offer, Recorded, facts_in, offer_of, target_in
 from edgewright.registry import Tracker
 from edgewright.trust.keys import signer_for
 
@@ -76,3 +77,21 @@ class Place:
 def store_uri(tracking: Tracking, output: Path) -> str:
     """Return the store's URI: as configured, from MLFLOW_TRACKING_URI, or a sqlite file in the output folder."""
     return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{output.absolute() / 'mlflow.db'}"
+
+
+def offered(release: Path, target: str | None, config: ReleaseConfig | None = None) -> tuple[Place, Offer, Recorded]:
+    """Find what a finished release offers for a target, and the store that it was recorded in.
+
+    Args:
+        release: its folder, or the release.json in it.
+        target: name of the target; None where it is the only one.
+        config: whose store, policy and key apply; None: the release's own.
+
+    Raises:
+        StoreError: the release is not what was recorded, judged and signed.
+        ConfigError: there is no such target.
+    """
+    facts, folder = facts_in(release)
+    place = Place.of(config or ReleaseConfig.model_validate(facts.config))
+    wanted = target_in(facts, target)
+    return place, *offer_of(facts, folder, wanted, place.tracker, place.trusted(wanted.model))

@@ -30,6 +30,16 @@ def test_a_challenger_takes_the_champion_s_place_and_a_rerun_does_nothing(releas
     )
     assert released.edgewright("run", "release.yaml").code == 0
     assert released.ran() == set()
+    second = _digest(released, "champion")
+    assert released.edgewright("rollback", "digits-a").code == 0
+    assert _digest(released, "champion") == first
+    (released.folder / "promote.yaml").write_text(f"parameters: {{config: {{release: {released.out}, target: a}}}}")
+    zenml = ("pipeline", "run", "edgewright.promote", "-c", "promote.yaml")
+    ended = released.edgewright(*zenml, program="zenml.cli:cli")
+    assert ended.code == 0, ended.output
+    assert _digest(released, "champion") == second
+    told = released.edgewright("history", "--verify")
+    assert "4 valid, 0 void" in told.output, told.output
 
 
 def test_every_rung_that_is_judged_is_held_against_the_champion(released: Project) -> None:

@@ -34,7 +34,7 @@ def test_python_m_is_the_same_command() -> None:
     ("arguments", "hint"),
     [
         (["chek"], "there is no command 'chek'; did you mean 'check'?"),
-        (["deploy"], "there is no command 'deploy'; valid: check, device, init"),
+        (["deploy"], "there is no command 'deploy'; valid: check, device, diff"),
         (["validate", "--runtim", "x"], "Did you mean"),
     ],
 )
