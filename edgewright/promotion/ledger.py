@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgewright.errors import GateRefused, StoreError
 from edgewright.promotion.chain import Chain, read_chain
-from edgewright.promotion.entry import Action, Entry, VerdictRef, now, signed, who_signs
+from edgewright.promotion.entry import Action, Entry, VerdictRef, hash_of, now, payload, signed, who_signs
 from edgewright.promotion.policy import Policy, require_allowed
 from edgewright.registry import Champion, Kept, Registry, Tracker
 from edgewright.report.atomic import write_text
@@ -107,11 +107,16 @@ class Ledger:
         summary = f"{change.what} version {entry.version}, by {who.name} with key {who.key_id[:12]}: {change.why}"
         number = self.registry.append(self.model, signed(entry, signer), entry.version, summary)
         after = self.read()
-        if any(link.number == number for link in after.valid):
+        own = hash_of(payload(entry))
+        if any(link.hash == own for link in after.valid):  # also where a request was repeated, and this number is void
             return after
-        faster = next(link.entry for link in after.valid if link.number >= entry.sequence)
+        faster = "; ".join(
+            f"{link.entry.who.name} made version {link.entry.version} champion"
+            for link in after.valid
+            if link.number >= entry.sequence
+        )
         raise GateRefused(
-            f"another promotion of {self.model} was faster: {faster.who.name} made version {faster.version} champion",
+            f"another promotion of {self.model} was faster: {faster}",
             where=f"entry {number} of {self.model}.history, which is void",
             to_do=f"edgewright history {self.model}; then decide again",
         )

@@ -193,6 +193,15 @@ def test_a_champion_from_before_there_was_a_history_gives_way_to_the_first_promo
     assert shop.look().champion is not None
 
 
+def test_a_request_that_was_repeated_after_a_lost_answer_promotes_once(shop: Shop, monkeypatch: Any) -> None:
+    registry = shop.place.tracker.registry
+    append = registry.append
+    monkeypatch.setattr(registry, "append", lambda *entry: (append(*entry), append(*entry))[1])
+    assert shop.promote(shop.release("only")).changed
+    chain = shop.look()
+    assert (len(chain.valid), len(chain.void), chain.problems) == (1, 1, [])
+
+
 def test_a_store_that_is_gone_in_mid_promotion_is_told_in_one_screen(shop: Shop, monkeypatch: Any) -> None:
     offered = shop.release("only")
     database = Path(shop.uri.removeprefix("sqlite:///"))
