@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """History, comparison and drill as tables for terminals, and the comparison as a page."""
 
+from datetime import UTC
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -76,7 +78,7 @@ def _entry(link: Link, policy: Policy, *, void: bool) -> list[Text]:
     who = f"{name or entry.who.name} ({entry.who.key_id[:12]})"
     why = f"void: another was faster. {entry.why}" if void else entry.why
     overruled = f" Overruled: {'; '.join(entry.overruled)}" if entry.overruled else ""
-    when = f"{entry.when:%Y-%m-%d %H:%M}"
+    when = f"{entry.when.astimezone(UTC):%Y-%m-%d %H:%M}"
     cells = (str(link.number), when, who, entry.what, entry.version, entry.digest[:12], why + overruled)
     return [Text(plain(cell), style="dim" if void else "") for cell in cells]
 
