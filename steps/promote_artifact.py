@@ -7,6 +7,7 @@ from typing import Annotated
 import click
 from zenml import step
 
+from edgewright.config.load import load_config
 from edgewright.config.promotion import PromotionConfig
 from edgewright.promotion.place import offered
 from edgewright.promotion.promote import promote
@@ -22,7 +23,8 @@ def promote_artifact(config: PromotionConfig) -> Annotated[str, "version"]:
     Raises:
         GateRefused: something speaks against it, the policy forbids it, or another promotion was faster.
     """
-    place, offer, recorded = offered(Path(config.release), config.target)
+    release = load_config(Path(config.release_yaml)) if config.release_yaml else None
+    place, offer, recorded = offered(Path(config.release), config.target, release)
     done = promote(
         offer, recorded, place.tracker, place.ledger(offer.model), place.signer, config.reason, override=config.override
     )

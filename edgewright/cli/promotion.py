@@ -19,9 +19,12 @@ RELEASE = click.argument("release", type=PATH)
 MODEL = click.argument("model", required=False)
 TARGET = click.option("--target", help="Name of the target; left out, the only one.")
 CONFIG = click.option(
+    "--config", type=PATH, help="A release.yaml, whose store, policy and key apply; left out, release.yaml here."
+)
+OWN_CONFIG = click.option(
     "--config",
     type=PATH,
-    help="A release.yaml, whose store, policy and key apply. Left out: the release's own, or release.yaml here.",
+    help="A release.yaml, whose store, policy and key apply; left out, the release's own and your own key.",
 )
 REASON = click.option("--reason", default="", help="Why; kept in the history.")
 
@@ -34,7 +37,7 @@ REASON = click.option("--reason", default="", help="Why; kept in the history.")
 @click.option(
     "--override", is_flag=True, help="Promote though something speaks against it; needs --reason, and the policy's leave."
 )
-@CONFIG
+@OWN_CONFIG
 def promote(release: Path, target: str | None, to: str, reason: str, override: bool, config: Path | None) -> None:
     """Make what a release made for a target the champion.
 
@@ -140,7 +143,7 @@ def diff(champion: str, challenger: str, target: str | None, page: Path, config:
 @click.command()
 @RELEASE
 @TARGET
-@CONFIG
+@OWN_CONFIG
 def drill(release: Path, target: str | None, config: Path | None) -> None:
     """Rehearse promotion and rollback, as clients see it.
 

@@ -13,6 +13,8 @@ class PromotionConfig(Config):
     """Folder that a release wrote (<output>/<name>), or the release.json in it."""
     target: str | None = None
     """Name of the target; left out, the only one."""
+    release_yaml: str | None = None
+    """A release.yaml, whose store, policy and key apply; left out: store and policy of the release, and your own key."""
     to: Literal["champion"] = "champion"
     reason: str = ""
     """Why; kept in the history."""

@@ -33,7 +33,9 @@ def test_a_challenger_takes_the_champion_s_place_and_a_rerun_does_nothing(releas
     second = _digest(released, "champion")
     assert released.edgewright("rollback", "digits-a").code == 0
     assert _digest(released, "champion") == first
-    (released.folder / "promote.yaml").write_text(f"parameters: {{config: {{release: {released.out}, target: a}}}}")
+    (released.folder / "promote.yaml").write_text(
+        f"parameters: {{config: {{release: {released.out}, target: a, release_yaml: release.yaml}}}}"
+    )
     zenml = ("pipeline", "run", "edgewright.promote", "-c", "promote.yaml")
     ended = released.edgewright(*zenml, program="zenml.cli:cli")
     assert ended.code == 0, ended.output
