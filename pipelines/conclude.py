@@ -24,8 +24,7 @@ from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
 from edgewright.plugins import create
 from edgewright.promotion.ledger import Ledger
-from edgewright.promotion.place import store_uri
-from edgewright.promotion.policy import load_policy
+from edgewright.promotion.place import policy_of, store_uri
 from edgewright.promotion.release import REFUSED
 from edgewright.registry import Champion, Tracker
 from edgewright.report import release_json
@@ -205,7 +204,7 @@ def _confusion(climb: Climb, dataset: Dataset, baseline: Baseline) -> ConfusionC
 
 
 def _ledger(tracker: Tracker, tracking: Tracking, model: str, output: Path) -> Ledger:
-    return Ledger.of(model, tracker, load_policy(Path(tracking.policy) if tracking.policy else None), output)
+    return Ledger.of(model, tracker, policy_of(tracking), output)
 
 
 def _in_place(ledger: Ledger, artifact: Artifact, run_id: str) -> bool:

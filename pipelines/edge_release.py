@@ -25,6 +25,7 @@ from edgewright.pipelines.rungs import Rungs
 from edgewright.pipelines.termination import ends_on_sigterm
 from edgewright.plugins import find
 from edgewright.preflight import check_recipes, preflight
+from edgewright.promotion.place import require_promoter
 from edgewright.stats.multiplicity import spend
 from edgewright.steps.judge_look import judge_look
 from edgewright.steps.load_data import load_data
@@ -44,6 +45,7 @@ def edge_release(config: ReleaseArgument = None) -> None:
     release = required(config)
     preflight(release)
     release = with_key(release)
+    require_promoter(release)  # else it would show after training
     with ends_on_sigterm(), plain_inputs_as_parameters(), release_folder(release) as folder:
         tracking, tracker = tracking_of(release)
 

@@ -12,7 +12,7 @@ from edgewright.config import Signing, Tracking
 from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.promotion.ledger import Ledger
-from edgewright.promotion.policy import load_policy
+from edgewright.promotion.place import policy_of
 from edgewright.promotion.promote import promote, weigh
 from edgewright.promotion.release import Offer, Recorded
 from edgewright.report.facts import ReleaseFacts
@@ -53,7 +53,7 @@ def promote_release(
     """
     tracker = create("services", "mlflow")
     tracker.connect(tracking.uri, tracking.experiment)
-    policy, signer = load_policy(Path(tracking.policy) if tracking.policy else None), signer_for(signing)
+    policy, signer = policy_of(tracking), signer_for(signing)
     passed = dict(zip(names, artifacts, strict=True))
     offers = [Offer(facts, target, passed[target.name]) for target in facts.targets if target.name in passed]
     ledgers = [Ledger.of(offer.model, tracker, policy, Path(output)) for offer in offers]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from edgewright.config.release import ReleaseConfig, Signing, Tracking
 from edgewright.plugins import create
+from edgewright.promotion.entry import now
 from edgewright.promotion.ledger import Ledger
-from edgewright.promotion.policy import Policy, load_policy
+from edgewright.promotion.policy import Policy, load_policy, require_allowed
 from edgewright.promotion.release import Offer, Recorded, facts_in, offer_of, target_in
 from edgewright.registry import Tracker
 from edgewright.trust.keys import signer_for
@@ -41,7 +42,7 @@ class Place:
     @classmethod
     def at(cls, tracking: Tracking, signing: Signing, output: Path) -> "Place":
         """Connect to a store; where it is left out, to the one in the output folder."""
-        policy = load_policy(Path(tracking.policy) if tracking.policy else None)
+        policy = policy_of(tracking)
         tracker: Tracker = create("services", "mlflow")
         tracker.connect(store_uri(tracking, output), tracking.experiment)
         return cls(tracker, policy, output, signing)
@@ -72,6 +73,26 @@ class Place:
     def ledger(self, model: str) -> Ledger:
         """Find the history of a model."""
         return Ledger.of(model, self.tracker, self.policy, self.output)
+
+
+def policy_of(tracking: Tracking) -> Policy:
+    """Read the policy that a configuration names; the open one where it names none.
+
+    Raises:
+        ConfigError: all problems of the file, each with its line.
+    """
+    return load_policy(Path(tracking.policy) if tracking.policy else None)
+
+
+def require_promoter(config: ReleaseConfig) -> None:
+    """Make sure that the configuration's key may promote every target.
+
+    Raises:
+        GateRefused: the policy does not allow it.
+    """
+    policy, key = policy_of(config.tracking), signer_for(config.signing).public_key
+    for target in config.targets:
+        require_allowed(policy, key.keyid, "promote", f"{config.name}-{target.name}", now())
 
 
 def store_uri(tracking: Tracking, output: Path) -> str:

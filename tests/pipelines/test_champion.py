@@ -4,6 +4,7 @@
 import json
 from typing import Any
 
+from histories import key, write_policy
 from mlflow import MlflowClient
 from release_project import Project
 
@@ -53,4 +54,16 @@ def test_every_rung_that_is_judged_is_held_against_the_champion(released: Projec
     assert [rung["status"] for rung in rungs] == ["inconclusive", "inconclusive"]
     assert all("champion" in [finding["rule"] for finding in rung["gate"]] for rung in rungs)
     assert [rung["alpha"] for rung in rungs] == [0.025, 0.025]
+    assert _digest(released, "champion") == champion
+
+
+def test_a_key_that_may_not_promote_is_told_before_anything_runs(released: Project) -> None:
+    key(released.folder / "keys", "mine")
+    policy = write_policy(released.folder / "keys", [{"key": "mine", "do": ["rollback"]}])
+    champion = _digest(released, "champion")
+    released.write(seed=9, signing={"key": "file:keys/mine.pem"}, tracking={"policy": str(policy)})
+    ended = released.edgewright("run", "release.yaml")
+    assert ended.code == 1, ended.output
+    assert "key mine may not promote digits-a" in ended.output
+    assert "Training" not in ended.output
     assert _digest(released, "champion") == champion
