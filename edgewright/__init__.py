@@ -9,9 +9,13 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["ReleaseConfig", "__version__", "edge_release"]
+__all__ = ["ReleaseConfig", "__version__", "drift_check", "edge_release"]
 
-_LAZY = {"edge_release": "edgewright.pipelines.edge_release", "ReleaseConfig": "edgewright.config"}
+_LAZY = {
+    "edge_release": "edgewright.pipelines.edge_release",
+    "drift_check": "edgewright.pipelines.drift_check",
+    "ReleaseConfig": "edgewright.config",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from edgewright.errors import GateRefused
 from edgewright.measure import Frozen
 
 if TYPE_CHECKING:
+    from edgewright.drift.facts import DriftFacts
     from edgewright.report.facts import ReleaseFacts
 
 
@@ -50,6 +51,16 @@ class Tracker(ABC):
             digest: digest of the facts, by which `recorded` finds it again.
             files: folder with report.html and release.json, logged with the parent run.
             artifacts: target name to the artifact the gate passed, logged with its child run.
+        """
+
+    @abstractmethod
+    def record_drift(self, facts: "DriftFacts", digest: str, files: Path) -> str:
+        """Record a drift check as a run; return its id. The same check is recorded once.
+
+        Args:
+            facts: the whole check.
+            digest: digest of the facts.
+            files: folder with drift.html and drift.json.
         """
 
     @abstractmethod

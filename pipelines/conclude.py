@@ -19,6 +19,8 @@ from edgewright import __version__
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config import ModelSpec, ReleaseConfig, Target, Tracking
 from edgewright.data.dataset import Dataset
+from edgewright.drift.reference import make_reference
+from edgewright.drift.reference import write as write_reference
 from edgewright.errors import GateRefused, StoreError
 from edgewright.fingerprint import of_code, of_path, toolchain
 from edgewright.metrics import metric
@@ -128,6 +130,7 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
             write_report(facts, Path(staged), html)
             promote_release(facts, digest, list(passed.values()), list(passed), context.tracking, staged)
     _deliver(artifacts, folder / "artifacts")
+    _describe(artifacts, climbs, context.dataset.load(), folder / "references")
     page, facts_file = write_report(facts, folder, html)
     console = Console()
     render_table(facts, console)
@@ -144,6 +147,18 @@ def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
             shutil.rmtree(stale)
     for name, artifact in artifacts.items():
         artifact.copy_to(folder / name)
+
+
+def _describe(artifacts: dict[str, Artifact], climbs: list[Climb], dataset: Dataset, folder: Path) -> None:
+    """Write what each artifact was trained on and answers, for drift: references/<target>.json; others' of an earlier run go."""
+    for stale in folder.glob("*.json"):
+        if stale.stem not in artifacts:
+            stale.unlink()
+    for climb in climbs:
+        name = climb.target.name
+        if climb.stop is not None and name in artifacts:
+            reference = make_reference(artifacts[name].digest, name, dataset, climb.stop.test.load().outputs())
+            write_reference(reference, folder / f"{name}.json")
 
 
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:

@@ -18,6 +18,8 @@ Every command, written from the code by `python -m edgewright.cli.reference`.
 | 0 | done; with `run` and `resume`: every target was promoted |
 | 1 | the gate refused: everything ran, and at least one target was not promoted (`validate`: a limit is broken or undecided) |
 | 2 | the input is wrong: configuration, data, model, a missing toolkit, a store that cannot be written |
+| 10 | `drift`: devices' data have drifted |
+| 11 | `drift`: they differ, by little: watch them |
 | 70 | a bug in edgewright; the traceback is in the file that the message names |
 | 130 | interrupted; what had finished is kept, `edgewright resume` goes on |
 

@@ -102,7 +102,10 @@ def picture_of(reference: ReferenceFeature, merged: Merged) -> Picture:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, _BARS + 1)
     inner = np.unique(edges[1:-1].astype(np.float32))
-    shares = [np.diff(np.concatenate([[0.0], ranks, [1.0]])) for ranks in (_smooth(reference, inner), _ranks(kll, inner, inclusive=True))]
+    shares = [
+        np.diff(np.concatenate([[0.0], ranks, [1.0]]))
+        for ranks in (_smooth(reference, inner), _ranks(kll, inner, inclusive=True))
+    ]
     return Picture(tuple(edges.tolist()), *(tuple(round(float(one), 6) for one in share) for share in shares))
 
 
@@ -129,13 +132,16 @@ def _reference_ranks(reference: ReferenceFeature, points: NDArray[np.float32], *
 
 
 def _smooth(reference: ReferenceFeature, points: NDArray[np.float32]) -> Array:
-    """Ranks between quantiles by interpolation: for pictures, where steps would show as noise."""
+    """Ranks between quantiles by interpolation, with a jump at each value that repeats: for pictures, where steps are noise."""
     quantiles = np.asarray(reference.quantiles, float)
-    if len(quantiles) < 2:
-        return (points >= quantiles[0]).astype(float)
-    distinct, last = np.unique(quantiles[::-1], return_index=True)
-    ranks = (len(quantiles) - 1 - last) / (len(quantiles) - 1)
-    return np.interp(points, distinct, ranks, left=0.0, right=1.0)
+    distinct, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
+    if len(distinct) < 2:
+        return (points >= distinct[0]).astype(float)
+    below = np.clip(np.searchsorted(distinct, points, side="right") - 1, 0, len(distinct) - 2)
+    part = np.clip((points - distinct[below]) / (distinct[below + 1] - distinct[below]), 0, 1)
+    start, end = (first + counts - 1)[below], np.where(part == 1, (first + counts - 1)[below + 1], first[below + 1])
+    ranks = np.where(points < distinct[0], 0.0, (start + (end - start) * part) / (len(quantiles) - 1))
+    return np.asarray(ranks, float)
 
 
 def _with_missing(ranks: Array, missing: float) -> Array:

@@ -10,8 +10,6 @@ from edgewright.measure import Frozen
 from edgewright.report.facts import CheckResult
 
 DriftVerdict = Literal["none", "watch", "drift"]
-#: exit codes of a check, as schedulers read them
-EXIT_CODES: dict[DriftVerdict, int] = {"none": 0, "watch": 11, "drift": 10}
 
 
 class Shares(Frozen):
@@ -28,7 +26,9 @@ class FeatureDrift(Frozen):
 
     name: str
     verdict: DriftVerdict
-    size: float = Field(description="Largest difference in the share of samples for which something holds, less error and chance.")
+    size: float = Field(
+        description="Largest difference in the share of samples for which something holds, less error and chance."
+    )
     p_value: float
     level: float = Field(description="Holm's: drift is significant where p_value is at most this.")
     psi: float = Field(description="Population stability index, nats.")

@@ -44,7 +44,9 @@ def judge(
         for feature, distance in _distances(group, references[group.model])
     }
     decided = _holm(distances, levels.alpha)
-    groups = [_group(index, group, references[group.model], distances, decided, levels) for index, group in enumerate(fleet.groups)]
+    groups = [
+        _group(index, group, references[group.model], distances, decided, levels) for index, group in enumerate(fleet.groups)
+    ]
     return DriftFacts(
         edgewright=__version__,
         name=name,

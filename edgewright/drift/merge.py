@@ -220,7 +220,7 @@ def _plans(
 def _groups(
     sums: Mapping[Key, _Sums], rows: Sequence[Row], weight: Sequence[float], slices: set[tuple[str, str]]
 ) -> Iterable[Group]:
-    """Every model's devices together and slice by slice, of the last day and of the last week."""
+    """Every model's devices together and slice by slice, of the last day, and of the last week where more days have reported."""
     kinds = dict.fromkeys((model, epsilon) for model, _, epsilon, _ in sorted(sums, key=str))
     for model, epsilon in kinds:
         for name in (None, *sorted(one for of, one in slices if of == model)):
@@ -229,12 +229,17 @@ def _groups(
                     key for key in sums
                     if (key[0], key[2]) == (model, epsilon) and name in (None, key[1]) and window in ("week", key[3])
                 ]  # fmt: skip
-                if keys:
+                if keys and (window == "day" or any(key[3] != "day" for key in keys)):  # a week of one day is that day
                     yield _group(keys, window, name, sums, rows, weight)
 
 
 def _group(
-    keys: Sequence[Key], window: Window, name: str | None, sums: Mapping[Key, _Sums], rows: Sequence[Row], weight: Sequence[float]
+    keys: Sequence[Key],
+    window: Window,
+    name: str | None,
+    sums: Mapping[Key, _Sums],
+    rows: Sequence[Row],
+    weight: Sequence[float],
 ) -> Group:
     total = _Sums()
     for key in sorted(keys, key=str):

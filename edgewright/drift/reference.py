@@ -36,7 +36,9 @@ class ReferenceFeature(Frozen):
     n: int = Field(description="Finite values.")
     missing: int = Field(description="Samples without one: NaN or infinite.")
     quantiles: tuple[float, ...] = Field(min_length=1, description="At evenly spaced ranks, from the minimum to the maximum.")
-    buckets: tuple[int, ...] = Field(description="Values in each of at most 16 buckets of equal share; the last one is 'missing'.")
+    buckets: tuple[int, ...] = Field(
+        description="Values in each of at most 16 buckets of equal share; the last one is 'missing'."
+    )
 
 
 class Reference(Frozen):
@@ -118,7 +120,9 @@ def read(path: Path) -> Reference:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise StoreError(f"this is no reference: {said}", where=str(file), to_do="name reference.json of the release") from error
+        raise StoreError(
+            f"this is no reference: {said}", where=str(file), to_do="name reference.json of the release"
+        ) from error
     except ValueError as error:
         raise StoreError(f"this is no reference: {error}", where=str(file)) from error
 
@@ -156,5 +160,3 @@ def _feature(values: NDArray[np.float32]) -> ReferenceFeature:
 def _short(value: np.float32) -> float:
     """The shortest decimal that is this float32."""
     return float(str(value))
-
-

@@ -76,7 +76,9 @@ def files_of(reports: Path) -> list[Path]:
     found = sorted(file for file in reports.rglob("*.json*") if file.suffix in (".json", ".jsonl") and file.is_file())
     if not found:
         raise DataError(
-            "there are no reports: no .json or .jsonl file", where=str(reports), to_do="name the folder that devices' reports go to"
+            "there are no reports: no .json or .jsonl file",
+            where=str(reports),
+            to_do="name the folder that devices' reports go to",
         )
     return found
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.errors import ConfigError, DataError
-from edgewright.monitor.features import answers, counted_classes, of_inputs, of_outputs
+from edgewright.monitor.features import answers, of_inputs, of_outputs
 from edgewright.monitor.privacy import buckets_of, edges_of, randomized
 from edgewright.monitor.sketch import Sketch
 
@@ -129,7 +129,7 @@ class PrivateCounts:
     def to_json(self) -> dict[str, Any]:
         """Return features and classes as a report holds them."""
         names = self._watched.names
-        features = {name: {"buckets": told} for name, told in zip(names, self._answers)}  # noqa: B905 - Python 3.9
+        features = {name: {"buckets": told} for name, told in zip(names, self._answers)}
         return {"features": features, "classes": self._answers[-1] if self._watched.classes else None}
 
 

@@ -33,7 +33,7 @@ def of_inputs(samples: Array, names: tuple[str, ...]) -> dict[str, Array]:
         return {name: flat[:, index].astype(np.float32) for index, name in enumerate(names)}
     with np.errstate(invalid="ignore"):  # infinite values have no deviation
         values = (flat.mean(axis=1), flat.std(axis=1), flat.min(axis=1), flat.max(axis=1))
-    return {name: value.astype(np.float32) for name, value in zip(SUMMARIES, values)}  # noqa: B905 - Python 3.9
+    return {name: value.astype(np.float32) for name, value in zip(SUMMARIES, values)}
 
 
 def output_names(task: str, outputs: int) -> tuple[str, ...]:
@@ -54,14 +54,14 @@ def of_outputs(outputs: Array, names: tuple[str, ...], *, logits: bool) -> dict[
     flat = np.asarray(outputs).reshape(len(outputs), -1).astype(np.float64)
     if names != CONFIDENCES:
         whole = of_inputs(flat, SUMMARIES if len(names) != flat.shape[1] else names)
-        return {name: value for name, value in zip(names, whole.values())}  # noqa: B905, C416 - Python 3.9
+        return {name: value for name, value in zip(names, whole.values())}  # noqa: C416 - Python 3.9
     with np.errstate(invalid="ignore", divide="ignore"):
         probabilities = _softmax(flat) if logits else flat
         two = np.sort(probabilities, axis=1)[:, -2:]
         entropy = -np.where(probabilities > 0, probabilities * np.log(probabilities), 0.0).sum(axis=1)
         entropy = np.where(np.isfinite(flat).all(axis=1), entropy, np.nan)
     values = (two[:, 1], two[:, 1] - two[:, 0], entropy)
-    return {name: value.astype(np.float32) for name, value in zip(CONFIDENCES, values)}  # noqa: B905 - Python 3.9
+    return {name: value.astype(np.float32) for name, value in zip(CONFIDENCES, values)}
 
 
 def answers(outputs: Array) -> NDArray[np.int64]:

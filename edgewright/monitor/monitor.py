@@ -59,7 +59,9 @@ class Monitor:
         self._watched = Watched.of(self.reference, own or {})
         for what, name in (("device", device), ("slice_name", slice_name)):
             if not NAME.fullmatch(name):
-                raise ConfigError(f"{name!r} is no name", where=f"Monitor({what}=…)", to_do="letters, digits and . _ -, at most 64")
+                raise ConfigError(
+                    f"{name!r} is no name", where=f"Monitor({what}=…)", to_do="letters, digits and . _ -, at most 64"
+                )
         if epsilon is not None and not 0 < epsilon <= 50:
             raise ConfigError(f"epsilon is {epsilon}", where="Monitor(epsilon=…)", to_do="a number above 0, at most 50")
         self.device, self.slice_name, self.epsilon = device, slice_name, epsilon
@@ -106,7 +108,9 @@ class Monitor:
             DataError: it is not due yet: a report a day keeps to 2 kB a feature a day.
         """
         if not self.due:
-            raise DataError("no report is due: the last one is less than a day old", where=str(self.folder), to_do="ask .due first")
+            raise DataError(
+                "no report is due: the last one is less than a day old", where=str(self.folder), to_do="ask .due first"
+            )
         # A sequence number is never used twice, also where the state was lost: time goes on.
         sequence, end = max(self._sequence + 1, int(self._clock())), int(self._clock())
         page = {

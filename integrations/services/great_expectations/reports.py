@@ -44,7 +44,9 @@ def _table(fleet: Fleet) -> "pd.DataFrame":
     import pandas as pd
 
     columns = ["origin", "split", "device", "samples", "missing", "hours", "refused"]
-    taken = [(head.origin, head.slice, head.device, head.samples, head.missing, head.hours, None) for head in fleet.heads if head.day]
+    taken = [
+        (head.origin, head.slice, head.device, head.samples, head.missing, head.hours, None) for head in fleet.heads if head.day
+    ]
     refused = [
         (example.partition(": ")[0], "refused", None, 0, None, None, reason)
         for reason, count in fleet.refused.items()

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
 from edgewright.bundle import PAGE
+from edgewright.drift.facts import DriftFacts
 from edgewright.errors import StoreError
 from edgewright.fingerprint import of_path
+from edgewright.integrations.services.mlflow.drift import DRIFT_FILES, drift_log
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.store import Store
 from edgewright.registry import Champion, Tracker, require_champion
@@ -62,6 +64,21 @@ class MlflowTracker(Tracker):
             self._client.set_terminated(parent, "FINISHED")
             self._client.set_tag(parent, "edgewright.complete", "true")
             return parent
+
+    def record_drift(self, facts: DriftFacts, digest: str, files: Path) -> str:
+        """Record a drift check as a run; return its id. The same check is recorded once."""
+        with self._store.errors("cannot record the drift check"), self._store.lock():
+            wanted = f"tags.`edgewright.digest` = '{digest}' and tags.`edgewright.kind` = 'drift'"
+            before = [run for run in self._search(wanted) if run.data.tags.get("edgewright.complete") == "true"]
+            if before:
+                return str(before[0].info.run_id)
+            run = self._start(facts.name, {"edgewright.kind": "drift", "edgewright.digest": digest})
+            write(self._client, run, drift_log(facts))
+            for file in DRIFT_FILES:
+                self._client.log_artifact(run, str(files / file))
+            self._client.set_terminated(run, "FINISHED")
+            self._client.set_tag(run, "edgewright.complete", "true")
+            return run
 
     def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
         """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none.
