@@ -150,7 +150,7 @@ def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
 
 
 def _describe(artifacts: dict[str, Artifact], climbs: list[Climb], dataset: Dataset, folder: Path) -> None:
-    """Write what each artifact was trained on and answers, for drift: references/<target>.json; others' of an earlier run go."""
+    """Write what each artifact was trained on and answers, for drift: references/<target>.json; those of other targets go."""
     for stale in folder.glob("*.json"):
         if stale.stem not in artifacts:
             stale.unlink()

@@ -31,10 +31,10 @@ def drift(
 ) -> None:
     """Say whether devices' data have drifted.
 
-    REPORTS is the folder that devices' reports go to, or one file of them. Those of the last day are judged, and those of the last
-    week together.
-    Ends with 0 when there is no drift, 11 when there is a difference that is real and small, 10 when there is drift, 2 when the reports
-    cannot be judged by.
+    REPORTS is the folder that devices' reports go to, or one file of them. Those of the last day are judged, and those of
+    the last week together.
+    Ends with 0 when there is no drift, 11 when there is a difference that is real and small, 10 when there is drift, 2 when
+    the reports cannot be judged by.
     """
     from rich.console import Console
 

@@ -50,8 +50,8 @@ class Picture(NamedTuple):
 def compare_numbers(reference: ReferenceFeature, merged: Merged) -> Distance:
     """Compare a sketched number by its distribution; a missing value counts as one below all others.
 
-    The p-value is that of the two-sample Kolmogorov-Smirnov test, as scipy.stats.ks_2samp(method='asymp') has it, at the distance
-    that is left without the sketch's rank error (the bound for all ranks at once) and the step of the reference's quantiles.
+    The p-value is that of the two-sample Kolmogorov-Smirnov test, as scipy.stats.ks_2samp(method='asymp') has it, at the
+    distance left without the sketch's rank error (the bound for all ranks at once) and the step of the reference's quantiles.
     """
     from scipy.stats import kstwo
 
@@ -75,8 +75,8 @@ def compare_numbers(reference: ReferenceFeature, merged: Merged) -> Distance:
 def compare_shares(reference: Sequence[float], counts: Sequence[float], epsilon: float | None = None) -> Distance:
     """Compare how often each of some answers was given: classes, or randomized buckets.
 
-    The test is the chi-square test of homogeneity (scipy.stats.chi2_contingency). Randomized answers are tested as they are, the
-    reference's shares being what randomized response would make of them; their sizes are those of the answers behind them.
+    The test is the chi-square test of homogeneity (scipy.stats.chi2_contingency). Randomized answers are tested as they are,
+    the reference's shares being what randomized response makes of them; sizes are those of the answers behind them.
     """
     expected, found = np.asarray(reference, float), np.asarray(counts, float)
     true, other = truth(len(expected), epsilon) if epsilon else (1.0, 0.0)
@@ -126,9 +126,8 @@ def _reference_ranks(reference: ReferenceFeature, points: NDArray[np.float32], *
     quantiles = np.asarray(reference.quantiles, np.float32)
     if not reference.n:
         return np.zeros(len(points))
-    if inclusive:
-        return (np.searchsorted(quantiles, points, side="right") - 1) / (len(quantiles) - 1)
-    return np.searchsorted(quantiles, points, side="left") / (len(quantiles) - 1)
+    found = np.searchsorted(quantiles, points, side="right") - 1 if inclusive else np.searchsorted(quantiles, points)
+    return np.asarray(found / (len(quantiles) - 1), float)
 
 
 def _smooth(reference: ReferenceFeature, points: NDArray[np.float32]) -> Array:

@@ -8,6 +8,7 @@ average, whatever one day has in common with the next (docs/explanation/drift.md
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from edgewright import __version__
 from edgewright.config.drift import DriftLevels
@@ -26,6 +27,15 @@ _ORDER: tuple[DriftVerdict, ...] = ("none", "watch", "drift")
 _Test = tuple[int, str]
 
 
+class Decided(NamedTuple):
+    """What a test has shown."""
+
+    distance: Distance
+    level: float
+    """Of Holm's correction: the p-value was held against it."""
+    verdict: DriftVerdict
+
+
 def judge(
     fleet: Fleet, references: Mapping[str, Reference], levels: DriftLevels, checks: Sequence[CheckResult], name: str
 ) -> DriftFacts:
@@ -38,15 +48,8 @@ def judge(
         checks: rules that the reports were held against.
         name: of the check.
     """
-    distances = {
-        (index, feature): distance
-        for index, group in enumerate(fleet.groups)
-        for feature, distance in _distances(group, references[group.model])
-    }
-    decided = _holm(distances, levels.alpha)
-    groups = [
-        _group(index, group, references[group.model], distances, decided, levels) for index, group in enumerate(fleet.groups)
-    ]
+    decided = decide(fleet, references, levels)
+    groups = [_group(index, group, references[group.model], decided) for index, group in enumerate(fleet.groups)]
     return DriftFacts(
         edgewright=__version__,
         name=name,
@@ -55,7 +58,7 @@ def judge(
         alpha=levels.alpha,
         material=levels.material,
         max_device_share=levels.max_device_share,
-        tests=len(distances),
+        tests=len(decided),
         references={reference.target: reference.model for reference in references.values()},
         reports=len(fleet.heads),
         old=fleet.old,
@@ -64,6 +67,20 @@ def judge(
         checks=tuple(checks),
         groups=tuple(groups),
     )
+
+
+def decide(fleet: Fleet, references: Mapping[str, Reference], levels: DriftLevels) -> dict[_Test, "Decided"]:
+    """Test every feature of every group, and say of each what it means, by the group's index and the feature's name."""
+    distances = {
+        (index, feature): distance
+        for index, group in enumerate(fleet.groups)
+        for feature, distance in _distances(group, references[group.model])
+    }
+    holms = _holm(distances, levels.alpha)
+    return {
+        test: Decided(distance, holms[test].level, _verdict(distance, holms[test], levels))
+        for test, distance in distances.items()
+    }
 
 
 def worst(verdicts: Iterable[DriftVerdict]) -> DriftVerdict:
@@ -90,32 +107,28 @@ def _holm(distances: Mapping[_Test, Distance], alpha: float) -> dict[_Test, Holm
     return {keys[number]: level for number, level in levels.items()}
 
 
-def _group(
-    index: int,
-    group: Group,
-    reference: Reference,
-    distances: Mapping[_Test, Distance],
-    decided: Mapping[_Test, HolmLevel],
-    levels: DriftLevels,
-) -> GroupDrift:
+def _verdict(distance: Distance, holm_level: HolmLevel, levels: DriftLevels) -> DriftVerdict:
+    if not holm_level.rejected:
+        return "none"
+    return "drift" if distance.size >= levels.material else "watch"
+
+
+def _group(index: int, group: Group, reference: Reference, decided: Mapping[_Test, Decided]) -> GroupDrift:
     features = []
-    for (of, name), distance in distances.items():
-        if of != index:
-            continue
-        level = decided[of, name]
-        verdict: DriftVerdict = "none" if not level.rejected else "drift" if distance.size >= levels.material else "watch"
-        merged = group.features.get(name)
-        features.append(
-            FeatureDrift(
-                name=name,
-                verdict=verdict,
-                level=level.level,
-                n=merged.n if merged else sum(group.classes or ()),
-                missing=merged.missing if merged else 0.0,
-                shares=_shares(name, group, reference),
-                **distance._asdict(),
+    for (of, name), one in decided.items():
+        if of == index:
+            merged = group.features.get(name)
+            features.append(
+                FeatureDrift(
+                    name=name,
+                    verdict=one.verdict,
+                    level=one.level,
+                    n=merged.n if merged else sum(group.classes or ()),
+                    missing=merged.missing if merged else 0.0,
+                    shares=_shares(name, group, reference),
+                    **one.distance._asdict(),
+                )
             )
-        )
     return GroupDrift(
         target=reference.target,
         verdict=worst(feature.verdict for feature in features),

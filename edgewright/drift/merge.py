@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All devices' reports as one: sketches are merged one by one as they are read, so that memory does not grow with their number."""
+"""All devices' reports as one: sketches are merged as they are read, so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def _plans(
 def _groups(
     sums: Mapping[Key, _Sums], rows: Sequence[Row], weight: Sequence[float], slices: set[tuple[str, str]]
 ) -> Iterable[Group]:
-    """Every model's devices together and slice by slice, of the last day, and of the last week where more days have reported."""
+    """Every model's devices together and slice by slice, of the last day, and of the last week where it holds more days."""
     kinds = dict.fromkeys((model, epsilon) for model, _, epsilon, _ in sorted(sums, key=str))
     for model, epsilon in kinds:
         for name in (None, *sorted(one for of, one in slices if of == model)):

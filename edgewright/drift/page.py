@@ -92,7 +92,7 @@ def _picture(feature: FeatureDrift, name: str) -> str:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:.3g} %")
         axes.grid(axis="x", visible=False)
 
-    said = f"{feature.name}: reference and devices by share of samples; size of the difference {feature.size:.3f}, {feature.verdict}."
+    said = f"{feature.name}: reference and devices by share of samples; they differ by {feature.size:.3f}, {feature.verdict}."
     return svg.draw(name, said, paint, height=2.4)
 
 

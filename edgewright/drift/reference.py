@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """reference.json: what the training data and the artifact's own answers look like, as devices' reports are held against it.
 
-Inputs are of the training split. Answers are of the test split, by the exported file: on what it was trained on a model is surer
-of itself than it will ever be again. Exact quantiles and not a sketch: they are small, and the same data give the same bytes.
+Inputs are of the training split. Answers are of the test split, by the exported file: on what it was trained on a model is
+surer of itself than it will ever be again. Exact quantiles, not a sketch: the same data give the same bytes.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ def make_reference(model: str, target: str, data: Dataset, outputs: Array, own: 
         inputs=names,
         own=tuple(own),
         outputs=answered,
-        features={name: _feature(one) for name, one in values.items()},
+        features={name: describe(one) for name, one in values.items()},
         classes=None if classes is None else tuple(int(count) for count in classes),
     )
 
@@ -141,7 +141,8 @@ def _of_training(data: Dataset, names: tuple[str, ...], own: Own) -> dict[str, N
     return {name: np.concatenate([block[name] for block in blocks]) for name in (*names, *own)}
 
 
-def _feature(values: NDArray[np.float32]) -> ReferenceFeature:
+def describe(values: NDArray[np.float32]) -> ReferenceFeature:
+    """Describe the values (N,) of one feature."""
     finite = np.sort(values[np.isfinite(values)])
     quantiles = [0.0]  # of nothing: all of it is missing
     if len(finite):

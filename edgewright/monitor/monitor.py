@@ -99,7 +99,7 @@ class Monitor:
     @property
     def due(self) -> bool:
         """Whether a day has passed since the last report, or since the beginning."""
-        return self._clock() - self._start >= DAY
+        return bool(self._clock() - self._start >= DAY)
 
     def report(self) -> Path:
         """Write a report of all that was counted since the last one into the outbox, and begin anew.

@@ -3,8 +3,8 @@
 
 Which of the values is drawn at random, so that the whole epsilon goes to one answer; the answer is k-ary randomized response:
 the true one of k buckets with probability e^eps / (e^eps + k - 1), else one of the others, each as likely (Warner 1965, JASA
-60:63-69; Kairouz, Bonawitz, Ramage 2016, arXiv:1602.07387, section 4.1). So a sample has epsilon, whatever is known of the others;
-a person who gives many samples has as many epsilons. The number of samples is told as it is.
+60:63-69; Kairouz, Bonawitz, Ramage 2016, arXiv:1602.07387, section 4.1). So epsilon holds for each sample; of a person who
+gives many, the epsilons add up. The number of samples is told as it is.
 """
 
 from __future__ import annotations

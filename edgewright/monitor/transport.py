@@ -64,8 +64,8 @@ def _post(report: Path, url: str, token: str | None) -> None:
 
 def _publish(report: Path, url: str) -> None:
     try:
-        from paho.mqtt.client import Client, MQTTErrorCode
-        from paho.mqtt.enums import CallbackAPIVersion
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
     except ImportError as error:
         raise ToolkitMissing.of("MQTT", ["paho.mqtt"], "pip install 'paho-mqtt>=2.1,<3'") from error
     parts = urlsplit(url)
