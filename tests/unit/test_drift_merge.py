@@ -169,7 +169,9 @@ FAULTS: dict[str, tuple[Edit, str]] = {
     "negative classes": (lambda report: edit(report, classes=[101, -1, 0]), "breaks the schema"),
     "a class too many": (lambda report: edit(report, classes=[0, 0, 0, 0]), "other classes"),
     "a feature too many": (
-        lambda report: edit(report, features={**json.loads(report.read_text())["features"], "x": {"n": 0, "missing": 100, "kll": None}}),
+        lambda report: edit(
+            report, features={**json.loads(report.read_text())["features"], "x": {"n": 0, "missing": 100, "kll": None}}
+        ),
         "other features",
     ),
     "no features": (lambda report: edit(report, features={}), "other features"),
