@@ -140,8 +140,8 @@ def group(window: str, sketches: list[kll_floats_sketch]) -> Group:
 
 def reference_of(values: np.ndarray) -> Reference:
     return Reference(
-        model=MODEL, target="simulated", data="", task="regression", labels=(), sample_size=FEATURES, output_size=0, logits=False,
-        inputs=NAMES, own=(), outputs=(), features={name: describe(values[:, index]) for index, name in enumerate(NAMES)},
+        model=MODEL, target="simulated", data="", task="regression", labels=(), sample_size=FEATURES, output_size=0,
+        logits=False, inputs=NAMES, own=(), outputs=(), features={name: describe(values[:, index]) for index, name in enumerate(NAMES)},
         classes=None,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from edgewright.config.drift import DriftConfig
 from edgewright.config.recipe import PASSES, Rung
 from edgewright.config.release import ReleaseConfig
 
@@ -24,6 +25,11 @@ The configuration stands below `parameters: config:`, so that the same file serv
 Unknown keys are errors. Relative paths are taken from the folder of the file (by `zenml pipeline run`: from the
 working folder).
 """
+_DRIFT = """\
+# Configuration of a drift check
+
+Every key of drift.yaml, for `zenml pipeline run edgewright.drift_check -c drift.yaml` and `edgewright drift --config`.
+"""
 _NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 _LIMITS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}", "min_length": "at least {}", "pattern": "pattern `{}`"}
 
@@ -37,6 +43,10 @@ def render() -> str:
         "## Passes\n\nA recipe's name joins the names of its passes by `-`, such as `ptq_w8a8` or `ptq_w8a8.entropy`.\n"
     )
     sections += [_section(f"`kind: {kind}`", model, "###") for kind, model in PASSES.items()]
+    sections.append(_DRIFT)
+    sections += [
+        _section(f"`{path}`" if path else "Top level of drift.yaml", model) for path, model in _sections(DriftConfig, "")
+    ]
     return "\n".join(sections)
 
 

@@ -124,11 +124,12 @@ class _Sums:
                 self._count(name, np.asarray(feature.buckets, float) * weight)
                 continue
             self.missing[name] += feature.missing * weight
-            kll = self.klls.setdefault(name, _new())
+            if name not in self.klls:
+                self.klls[name] = _new()
             if name in opened and weight >= 1:
-                kll.merge(opened[name])
+                self.klls[name].merge(opened[name])
             elif name in opened:
-                kll.update(_thinned(opened[name], weight))
+                self.klls[name].update(_thinned(opened[name], weight))
         self._count_classes(None if report.classes is None else np.asarray(report.classes, float) * weight)
 
     def join(self, other: _Sums) -> None:

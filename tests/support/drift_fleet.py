@@ -77,7 +77,7 @@ def edit(report: Path, **changes: Any) -> Path:
 def edit_feature(report: Path, feature: str, **changes: Any) -> Path:
     """Change what a report says of one feature."""
     page = json.loads(report.read_text())
-    page["features"][feature].update(changes)
+    page["features"].setdefault(feature, {}).update(changes)
     report.write_text(json.dumps(page))
     return report
 

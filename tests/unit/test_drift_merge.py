@@ -2,7 +2,6 @@
 """Merging reports: in any order, like one sketch of all; and every report that lies is refused."""
 
 import base64
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,9 +168,7 @@ FAULTS: dict[str, tuple[Edit, str]] = {
     "negative classes": (lambda report: edit(report, classes=[101, -1, 0]), "breaks the schema"),
     "a class too many": (lambda report: edit(report, classes=[0, 0, 0, 0]), "other classes"),
     "a feature too many": (
-        lambda report: edit(
-            report, features={**json.loads(report.read_text())["features"], "x": {"n": 0, "missing": 100, "kll": None}}
-        ),
+        lambda report: edit_feature(report, "x", n=0, missing=100, kll=None),
         "other features",
     ),
     "no features": (lambda report: edit(report, features={}), "other features"),
