@@ -139,10 +139,10 @@ def group(window: str, sketches: list[kll_floats_sketch]) -> Group:
 
 
 def reference_of(values: np.ndarray) -> Reference:
+    features = {name: describe(values[:, index]) for index, name in enumerate(NAMES)}
     return Reference(
         model=MODEL, target="simulated", data="", task="regression", labels=(), sample_size=FEATURES, output_size=0,
-        logits=False, inputs=NAMES, own=(), outputs=(), features={name: describe(values[:, index]) for index, name in enumerate(NAMES)},
-        classes=None,
+        logits=False, inputs=NAMES, own=(), outputs=(), features=features, classes=None,
     )  # fmt: skip
 
 

@@ -44,9 +44,8 @@ def render() -> str:
     )
     sections += [_section(f"`kind: {kind}`", model, "###") for kind, model in PASSES.items()]
     sections.append(_DRIFT)
-    sections += [
-        _section(f"`{path}`" if path else "Top level of drift.yaml", model) for path, model in _sections(DriftConfig, "")
-    ]
+    for path, model in _sections(DriftConfig, ""):
+        sections.append(_section(f"`{path}`, of drift.yaml" if path else "Top level of drift.yaml", model))
     return "\n".join(sections)
 
 
