@@ -4,7 +4,7 @@
 python benchmarks/drift_merge.py [--reports 100000] [--samples 1000]
 
 20 features a report. Reports lie in .jsonl files of 1,000; they are read twice, heads first, since a device's share can be
-capped only once all counts are known. Writing them is not timed. 100,000 reports of 1,000 samples take 2.4 GB of disk in TMPDIR.
+capped only once all counts are known. Writing them is not timed. 100,000 reports of 1,000 samples take 2.4 GB in TMPDIR.
 """
 
 import argparse
