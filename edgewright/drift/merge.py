@@ -28,6 +28,7 @@ from edgewright.drift.survey import (
     judged_slices,
     lines_of,
     weights,
+    without_odd_privacy,
     without_repeated,
 )
 
@@ -65,6 +66,7 @@ def merge_reports(
             refused.join(some)
         names = [file.name for file in files]
         rows = without_repeated((row for some, _, _ in surveyed for row in some), names, refused)
+        rows = without_odd_privacy(rows, names, max_device_share, refused)
         slices = judged_slices(rows, max_device_share)
         weight = weights(rows, max_device_share, slices)
         plans = _plans(rows, weight, slices, len(parts))
@@ -80,7 +82,11 @@ def merge_reports(
         old=sum(old for _, old, _ in surveyed),
         refused=dict(refused.counts),
         examples={reason: tuple(some) for reason, some in refused.examples.items()},
-        groups=tuple(_groups(sums, rows, weight, slices)),
+        groups=tuple(
+            group
+            for group in _groups(sums, rows, weight, slices)
+            if group.slice is None or group.devices * max_device_share >= 1
+        ),
     )
 
 

@@ -54,8 +54,8 @@ class Refusals:
         """Count one."""
         self.counts[reason] += 1
         known = self.examples.setdefault(reason, [])
-        if len(known) < _EXAMPLES:
-            known.append(example)
+        if len(known) < _EXAMPLES:  # it may hold what a stranger wrote: nothing that a terminal would obey
+            known.append("".join(one if one.isprintable() else "?" for one in example))
 
     def join(self, other: "Refusals") -> None:
         """Count those of another part of the files."""
@@ -143,6 +143,24 @@ def without_repeated(rows: Iterable[Row], names: Sequence[str], refused: Refusal
             else:
                 kept.append(row)
                 last = row
+    return kept
+
+
+def without_odd_privacy(rows: Sequence[Row], names: Sequence[str], max_device_share: float, refused: Refusals) -> list[Row]:
+    """Take out the few devices of a model that have another epsilon than the others: they would be judged by themselves."""
+    devices: dict[tuple[str, float | None], set[str]] = defaultdict(set)
+    for row in rows:
+        devices[row.model, row.epsilon].add(row.device)
+    most: dict[str, int] = defaultdict(int)
+    for (model, _), several in devices.items():
+        most[model] = max(most[model], len(several))
+    kept = []
+    for row in rows:
+        count = len(devices[row.model, row.epsilon])
+        if count * max_device_share >= 1 or count == most[row.model]:
+            kept.append(row)
+        else:
+            refused.add("odd epsilon", f"{names[row.file]}: {row.device} has epsilon {row.epsilon}, others have another one")
     return kept
 
 

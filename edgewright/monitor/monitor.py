@@ -99,7 +99,7 @@ class Monitor:
     @property
     def due(self) -> bool:
         """Whether a day has passed since the last report, or since the beginning."""
-        return bool(self._clock() - self._start >= DAY)
+        return not 0 <= self._clock() - self._start < DAY  # before the beginning: the clock was set back
 
     def report(self) -> Path:
         """Write a report of all that was counted since the last one into the outbox, and begin anew.
@@ -119,7 +119,7 @@ class Monitor:
             "device": self.device,
             "slice": self.slice_name,
             "sequence": sequence,
-            "start": int(self._start),
+            "start": min(int(self._start), end),
             "end": end,
             "samples": self._samples,
             "epsilon": self.epsilon,

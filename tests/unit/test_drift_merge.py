@@ -195,6 +195,29 @@ def test_a_report_that_cannot_be_is_refused_and_all_others_count(fleet: Fleet, f
     assert samples == (300 if reason in ("duplicated", "replayed") else 200)
 
 
+def test_a_device_with_an_epsilon_of_its_own_is_not_judged_alone(fleet: Fleet) -> None:
+    fleet.send_many(3)
+    fleet.send("odd", epsilon=0.5)
+    found = merged(fleet)
+    assert found.refused == {"odd epsilon": 1}
+    assert [group.devices for group in found.groups] == [3]
+
+
+def test_the_one_device_of_a_slice_that_reports_today_is_not_judged_alone(fleet: Fleet) -> None:
+    for number in range(4):
+        fleet.send(f"us-{number}", slice_name="us")
+        fleet.send(f"eu-{number}", slice_name="eu", days_ago=0 if number == 0 else 2)
+    groups = {(group.slice, group.window) for group in merged(fleet).groups}
+    assert groups == {(None, "day"), (None, "week"), ("us", "day"), ("eu", "week")}
+
+
+def test_what_a_stranger_wrote_gives_a_terminal_no_orders(fleet: Fleet) -> None:
+    edit_feature(fleet.send("a"), "\x1b[2Jgone", n=-1, missing=0, kll=None)
+    [example] = merged(fleet).examples["breaks the schema"]
+    assert "gone" in example
+    assert example.isprintable()
+
+
 def test_reports_older_than_a_week_are_not_looked_at(fleet: Fleet) -> None:
     fleet.send("a", days_ago=8)
     fleet.send("b")
