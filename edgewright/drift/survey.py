@@ -143,7 +143,7 @@ def without_repeated(rows: Iterable[Row], names: Sequence[str], refused: Refusal
             else:
                 kept.append(row)
                 last = row
-    return kept
+    return sorted(kept, key=lambda row: (row.file, row.line))
 
 
 def without_odd_privacy(rows: Sequence[Row], names: Sequence[str], max_device_share: float, refused: Refusals) -> list[Row]:
