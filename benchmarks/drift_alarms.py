@@ -21,8 +21,8 @@ from measuring import load, save
 from edgewright.config.drift import DriftLevels
 from edgewright.drift.fleet import Fleet, Group, Merged
 from edgewright.drift.judge import decide, worst
-from edgewright.drift.merge import MERGED_K
 from edgewright.drift.reference import Reference, describe
+from edgewright.drift.sums import MERGED_K
 from edgewright.monitor.sketch import K
 
 FEATURES, DEVICES, SAMPLES = 20, 20, 50

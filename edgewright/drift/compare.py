@@ -135,7 +135,7 @@ def _smooth(reference: ReferenceFeature, points: NDArray[np.float32]) -> Array:
     quantiles = np.asarray(reference.quantiles, float)
     distinct, first, counts = np.unique(quantiles, return_index=True, return_counts=True)
     if len(distinct) < 2:
-        return (points >= distinct[0]).astype(float)
+        return np.asarray(points >= distinct[0], float)
     below = np.clip(np.searchsorted(distinct, points, side="right") - 1, 0, len(distinct) - 2)
     part = np.clip((points - distinct[below]) / (distinct[below + 1] - distinct[below]), 0, 1)
     start, end = (first + counts - 1)[below], np.where(part == 1, (first + counts - 1)[below + 1], first[below + 1])

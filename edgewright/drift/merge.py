@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,12 +12,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgewright.drift.fleet import Fleet, Group, Merged, ReportHead, Window
+from edgewright.drift.fleet import Fleet, Group, ReportHead, Window
 from edgewright.drift.reference import Reference
-from edgewright.drift.report import DeviceReport, RandomizedFeature, Refused, check, parse, sketches
+from edgewright.drift.report import Refused, check, parse
+from edgewright.drift.sums import Sums
 from edgewright.drift.survey import (
     OTHERS,
     Refusals,
@@ -32,8 +29,6 @@ from edgewright.drift.survey import (
     without_repeated,
 )
 
-#: k of a merged sketch: it adds next to nothing to the error of the devices' own
-MERGED_K = 800
 #: below so many bytes of reports, starting further processes takes longer than it saves
 WORTH_A_PROCESS = 50_000_000
 #: model, slice, epsilon, part of the week: what is merged into one
@@ -71,11 +66,11 @@ def merge_reports(
         weight = weights(rows, max_device_share, slices)
         plans = _plans(rows, weight, slices, len(parts))
         merged = workers.map(partial(_merge_part, references=references, now=now), list(zip(parts, plans, strict=True)))
-    sums: dict[Key, _Sums] = defaultdict(_Sums)
+    sums: dict[Key, Sums] = defaultdict(Sums)
     for part, some in merged:
         refused.join(some)
         for key, one in part.items():
-            sums[key].join(_Sums.loaded(one))
+            sums[key].join(Sums.loaded(one))
     return Fleet(
         now=now,
         heads=tuple(_head(row, names) for row in rows),
@@ -109,85 +104,6 @@ class _Workers:
             self._pool.shutdown()
 
 
-class _Sums:
-    """The sum of some reports: a sketch a number, or answers by bucket, and class counts."""
-
-    def __init__(self) -> None:
-        self.klls: dict[str, Any] = {}
-        self.missing: dict[str, float] = defaultdict(float)
-        self.buckets: dict[str, NDArray[np.float64]] = {}
-        self.classes: NDArray[np.float64] | None = None
-
-    def add(self, report: DeviceReport, weight: float) -> None:
-        """Add a report, of whose samples the share ``weight`` counts.
-
-        Raises:
-            Refused: one of its sketches is none; then nothing of it was added.
-        """
-        opened = sketches(report)
-        for name, feature in report.features.items():
-            if isinstance(feature, RandomizedFeature):
-                self._count(name, np.asarray(feature.buckets, float) * weight)
-                continue
-            self.missing[name] += feature.missing * weight
-            if name not in self.klls:
-                self.klls[name] = _new()
-            if name in opened and weight >= 1:
-                self.klls[name].merge(opened[name])
-            elif name in opened:
-                self.klls[name].update(_thinned(opened[name], weight))
-        self._count_classes(None if report.classes is None else np.asarray(report.classes, float) * weight)
-
-    def join(self, other: _Sums) -> None:
-        """Add another sum."""
-        for name, kll in other.klls.items():
-            self.klls.setdefault(name, _new()).merge(kll)
-        for name, missing in other.missing.items():
-            self.missing[name] += missing
-        for name, buckets in other.buckets.items():
-            self._count(name, buckets)
-        self._count_classes(other.classes)
-
-    def dumped(self) -> dict[str, Any]:
-        """What another process can load."""
-        klls = {name: kll.serialize() for name, kll in self.klls.items()}
-        return {"klls": klls, "missing": dict(self.missing), "buckets": self.buckets, "classes": self.classes}
-
-    @classmethod
-    def loaded(cls, dumped: Mapping[str, Any]) -> _Sums:
-        """Load what a process of ours has dumped."""
-        from datasketches import kll_floats_sketch
-
-        sums = cls()
-        sums.klls = {name: kll_floats_sketch.deserialize(data) for name, data in dumped["klls"].items()}
-        sums.missing.update(dumped["missing"])
-        sums.buckets, sums.classes = dumped["buckets"], dumped["classes"]
-        return sums
-
-    def features(self) -> dict[str, Merged]:
-        """Everything that was added, feature by feature."""
-        numbers = {
-            name: Merged(
-                n=float(kll.n),
-                missing=self.missing[name],
-                kll=base64.b64encode(kll.serialize()).decode("ascii") if kll.n else None,
-            )
-            for name, kll in self.klls.items()
-        }
-        answered = {
-            name: Merged(n=float(buckets[:-1].sum()), missing=float(buckets[-1]), buckets=tuple(buckets.tolist()))
-            for name, buckets in self.buckets.items()
-        }
-        return numbers | answered
-
-    def _count(self, name: str, buckets: NDArray[np.float64]) -> None:
-        self.buckets[name] = self.buckets[name] + buckets if name in self.buckets else buckets
-
-    def _count_classes(self, classes: NDArray[np.float64] | None) -> None:
-        if classes is not None:
-            self.classes = classes if self.classes is None else self.classes + classes
-
-
 def _merge_part(
     task: tuple[Sequence[tuple[int, Path]], Mapping[tuple[int, int], tuple[Key, float]]],
     references: Mapping[str, Reference],
@@ -195,7 +111,7 @@ def _merge_part(
 ) -> tuple[dict[Key, dict[str, Any]], Refusals]:
     """Merge the reports of some files that are to be taken; checked again, since a file may have changed meanwhile."""
     files, plan = task
-    sums: dict[Key, _Sums] = defaultdict(_Sums)
+    sums: dict[Key, Sums] = defaultdict(Sums)
     refused = Refusals()
     for number, file in files:
         for line, text in lines_of(file):
@@ -225,7 +141,7 @@ def _plans(
 
 
 def _groups(
-    sums: Mapping[Key, _Sums], rows: Sequence[Row], weight: Sequence[float], slices: set[tuple[str, str]]
+    sums: Mapping[Key, Sums], rows: Sequence[Row], weight: Sequence[float], slices: set[tuple[str, str]]
 ) -> Iterable[Group]:
     """Every model's devices together and slice by slice, of the last day, and of the last week where it holds more days."""
     kinds = dict.fromkeys((model, epsilon) for model, _, epsilon, _ in sorted(sums, key=str))
@@ -244,11 +160,11 @@ def _group(
     keys: Sequence[Key],
     window: Window,
     name: str | None,
-    sums: Mapping[Key, _Sums],
+    sums: Mapping[Key, Sums],
     rows: Sequence[Row],
     weight: Sequence[float],
 ) -> Group:
-    total = _Sums()
+    total = Sums()
     for key in sorted(keys, key=str):
         total.join(sums[key])
     model, _, epsilon, _ = keys[0]
@@ -281,19 +197,6 @@ def _head(row: Row, names: Sequence[str]) -> ReportHead:
         samples=row.samples,
         missing=row.missing,
     )
-
-
-def _new() -> Any:
-    from datasketches import kll_floats_sketch
-
-    return kll_floats_sketch(MERGED_K)
-
-
-def _thinned(kll: Any, weight: float) -> NDArray[np.float32]:
-    """A share of a sketch's values: quantiles at the middle of as many equal parts."""
-    count = round(kll.n * weight)
-    ranks = (np.arange(count) + 0.5) / max(count, 1)
-    return np.asarray(kll.get_quantiles(ranks.tolist()) if count else [], np.float32)
 
 
 def _worth(files: Sequence[Path]) -> int:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from edgewright.drift import fleet as facts
 from edgewright.drift.kll import open_sketches
-from edgewright.drift.merge import MERGED_K, _Sums, merge_reports
+from edgewright.drift.merge import merge_reports
 from edgewright.drift.reference import Reference
 from edgewright.drift.report import LONGEST, parse
+from edgewright.drift.sums import MERGED_K, Sums
 from edgewright.drift.survey import cap
 from edgewright.monitor.sketch import K, Sketch
 
@@ -57,13 +58,13 @@ def test_sums_are_the_same_in_any_order_and_as_one_sketch_of_all(sizes: list[int
     values = [np.random.default_rng(size).normal(size=size).astype(np.float32) for size in sizes]
     parts = []
     for some in values:
-        sums, sketch = _Sums(), Sketch()
+        sums, sketch = Sums(), Sketch()
         sketch.add(some)
         kept = sketch.to_json()
         sums.klls["x"] = kll_floats_sketch(MERGED_K)
         sums.klls["x"].merge(open_sketches([(kept["kll"], kept["n"])])[0])
         parts.append(sums)
-    in_order, backwards, nested = _Sums(), _Sums(), _Sums()
+    in_order, backwards, nested = Sums(), Sums(), Sums()
     for part in parts:
         in_order.join(part)
     for part in reversed(parts):
