@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often drift is said where there is none, and how soon where there is: simulated fleets through the product's own rules.
 
-python benchmarks/drift_alarms.py [--fleets 200]
+python benchmarks/drift_alarms.py [--fleets 50] [--devices 20]
 
-Each fleet has a reference of its own (a new training set each time, so that a lucky or unlucky one is part of the count), 20
-devices with 50 samples a day each, and 20 features that are correlated with each other. It is checked daily for 100 days, the
+Each fleet has a reference of its own (a new training set each time, so that a lucky or unlucky one is part of the count), 1,000
+samples a day from all devices together, and 20 features that are correlated with each other. It is checked daily for 100 days, the
 last day and the last week each time. Then one feature is shifted by 0.5 standard deviations.
 """
 
@@ -25,7 +25,7 @@ from edgewright.drift.reference import Reference, describe
 from edgewright.drift.sums import MERGED_K
 from edgewright.monitor.sketch import K
 
-FEATURES, DEVICES, SAMPLES = 20, 20, 50
+FEATURES, SAMPLES = 20, 1000
 NAMES = tuple(f"feature {index}" for index in range(FEATURES))
 MODEL = "0" * 64
 #: share of a feature's variance that all features have in common
@@ -37,6 +37,7 @@ class Counted:
     """One fleet."""
 
     case: str
+    devices: int
     trained_on: int
     fleet: int
     checks: int
@@ -50,15 +51,17 @@ class Counted:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--fleets", type=int, default=200)
-    fleets, started = arguments.parse_args().fleets, time.monotonic()
+    arguments.add_argument("--fleets", type=int, default=50)
+    arguments.add_argument("--devices", type=int, default=20)
+    given, started = arguments.parse_args(), time.monotonic()
     taken = []
     for trained_on in (1_000, 20_000):
-        for fleet in range(fleets):
+        for fleet in range(given.fleets):
             rng = np.random.default_rng([trained_on, fleet])
             reference = reference_of(samples(rng, trained_on))
-            taken += [quiet(rng, reference, trained_on, fleet), shifted(rng, reference, trained_on, fleet)]
-    print(save("drift_alarms", taken))
+            case = (given.devices, trained_on, fleet)
+            taken += [quiet(rng, reference, case), shifted(rng, reference, case)]
+    print(save(f"drift_alarms_{given.devices}_devices", taken))
     for trained_on in (1_000, 20_000):
         rows = [row for row in taken if row.trained_on == trained_on]
         still = [row for row in rows if row.case == "no drift"]
@@ -74,27 +77,25 @@ def main() -> None:
     print(f"{time.monotonic() - started:.0f} s, load average {load():.1f}")
 
 
-def quiet(rng: np.random.Generator, reference: Reference, trained_on: int, fleet: int) -> Counted:
+def quiet(rng: np.random.Generator, reference: Reference, case: tuple[int, int, int]) -> Counted:
     week: deque[list[kll_floats_sketch]] = deque(maxlen=7)
     verdicts = []
     for _ in range(100):
-        week.append(day(rng))
+        week.append(day(rng, case[0]))
         verdicts.append(check(week, reference))
-    return Counted(
-        "no drift", trained_on, fleet, 100, sum(one != "none" for one in verdicts), sum(one == "drift" for one in verdicts), 0
-    )
+    return Counted("no drift", *case, 100, sum(one != "none" for one in verdicts), sum(one == "drift" for one in verdicts), 0)
 
 
-def shifted(rng: np.random.Generator, reference: Reference, trained_on: int, fleet: int) -> Counted:
+def shifted(rng: np.random.Generator, reference: Reference, case: tuple[int, int, int]) -> Counted:
     """Seven days without, then a shift that stays."""
-    week: deque[list[kll_floats_sketch]] = deque((day(rng) for _ in range(7)), maxlen=7)
+    week: deque[list[kll_floats_sketch]] = deque((day(rng, case[0]) for _ in range(7)), maxlen=7)
     verdicts = []
     for number in range(1, 11):
-        week.append(day(rng, shift=0.5))
+        week.append(day(rng, case[0], shift=0.5))
         verdicts.append(check(week, reference))
         if verdicts[-1] == "drift":
-            return Counted("0.5 sigma", trained_on, fleet, number, 0, 1, number)
-    return Counted("0.5 sigma", trained_on, fleet, 10, 0, 0, 99)
+            return Counted("0.5 sigma", *case, number, 0, 1, number)
+    return Counted("0.5 sigma", *case, 10, 0, 0, 99)
 
 
 def samples(rng: np.random.Generator, count: int, shift: float = 0.0) -> np.ndarray:
@@ -104,11 +105,11 @@ def samples(rng: np.random.Generator, count: int, shift: float = 0.0) -> np.ndar
     return values.astype(np.float32)
 
 
-def day(rng: np.random.Generator, shift: float = 0.0) -> list[kll_floats_sketch]:
+def day(rng: np.random.Generator, devices: int, shift: float = 0.0) -> list[kll_floats_sketch]:
     """Every device's sketches, merged feature by feature."""
     merged = [kll_floats_sketch(MERGED_K) for _ in NAMES]
-    for _ in range(DEVICES):
-        values = samples(rng, SAMPLES, shift)
+    for _ in range(devices):
+        values = samples(rng, SAMPLES // devices, shift)
         for column, into in enumerate(merged):
             sketch = kll_floats_sketch(K)
             sketch.update(np.ascontiguousarray(values[:, column]))
@@ -133,8 +134,8 @@ def group(window: str, sketches: list[kll_floats_sketch]) -> Group:
         for name, sketch in zip(NAMES, sketches, strict=True)
     }
     return Group(
-        model=MODEL, slice=None, epsilon=None, window=window, devices=DEVICES, samples=float(sketches[0].n),
-        largest_share=1 / DEVICES, features=features, classes=None,
+        model=MODEL, slice=None, epsilon=None, window=window, devices=20, samples=float(sketches[0].n),
+        largest_share=0.05, features=features, classes=None,
     )  # fmt: skip
 
 
