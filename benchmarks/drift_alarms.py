@@ -4,8 +4,8 @@
 python benchmarks/drift_alarms.py [--fleets 50] [--devices 20]
 
 Each fleet has a reference of its own (a new training set each time, so that a lucky or unlucky one is part of the count), 1,000
-samples a day from all devices together, and 20 features that are correlated with each other. It is checked daily for 100 days, the
-last day and the last week each time. Then one feature is shifted by 0.5 standard deviations.
+samples a day from all devices together, and 20 features that are correlated with each other. It is checked daily for 100
+days, the last day and the last week each time. Then one feature is shifted by 0.5 standard deviations.
 """
 
 import argparse
