@@ -9,11 +9,12 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["ReleaseConfig", "__version__", "drift_check", "edge_release"]
+__all__ = ["ReleaseConfig", "__version__", "drift_check", "edge_release", "retrain_on_drift"]
 
 _LAZY = {
     "edge_release": "edgewright.pipelines.edge_release",
     "drift_check": "edgewright.pipelines.drift_check",
+    "retrain_on_drift": "edgewright.pipelines.retrain_on_drift",
     "ReleaseConfig": "edgewright.config",
 }
 

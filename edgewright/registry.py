@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from edgewright.artifact import Artifact
 from edgewright.errors import GateRefused
 from edgewright.measure import Frozen
+from edgewright.retraining import Retraining
 
 if TYPE_CHECKING:
     from edgewright.drift.facts import DriftFacts
@@ -62,6 +63,18 @@ class Tracker(ABC):
             digest: digest of the facts.
             files: folder with drift.html and drift.json.
         """
+
+    @abstractmethod
+    def retrainings(self, release: str) -> tuple[Retraining, ...]:
+        """Retrainings of a release that have begun, newest first."""
+
+    @abstractmethod
+    def begin_retraining(self, retraining: Retraining) -> str:
+        """Record that a retraining begins; return its run id. One that did not end is begun again under the same id."""
+
+    @abstractmethod
+    def end_retraining(self, run: str, outcome: str) -> None:
+        """Record how a retraining ended: 'promoted' or 'refused'."""
 
     @abstractmethod
     def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError, WrapValidator
 from edgewright.config import ReleaseConfig
 from edgewright.config.drift import DriftConfig
 from edgewright.config.load import explain
+from edgewright.config.retrain import RetrainConfig
 from edgewright.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -26,6 +27,7 @@ def _explained(root: type[BaseModel]) -> WrapValidator:
 
 ReleaseArgument = Annotated[ReleaseConfig | None, _explained(ReleaseConfig)]
 DriftArgument = Annotated[DriftConfig | None, _explained(DriftConfig)]
+RetrainArgument = Annotated[RetrainConfig | None, _explained(RetrainConfig)]
 
 
 def required(config: ConfigT | None, file: str = "release.yaml") -> ConfigT:

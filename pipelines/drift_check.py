@@ -3,6 +3,7 @@
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -29,7 +30,26 @@ def drift_check(config: DriftArgument = None) -> None:
         DriftWatched: they differ by little (exit code 11).
         EdgewrightError: the reports cannot be judged by, the input is wrong, or a store cannot be written.
     """
-    check = required(config, "drift.yaml")
+    checked = check_drift(required(config, "drift.yaml"))
+    conclude(checked.facts, checked.page)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check came to."""
+
+    facts: DriftFacts
+    page: Path
+    run: str
+    """Its run in the tracker."""
+
+
+def check_drift(check: DriftConfig) -> Checked:
+    """Merge and judge the reports, show and record the result.
+
+    Raises:
+        EdgewrightError: the reports cannot be judged by, the input is wrong, or a store cannot be written.
+    """
     references = read_references(check.references)
     fleet = merge_drift(check.reports, references, time.time(), check.levels.max_device_share)
     judged = judge_drift(fleet, references, check)
@@ -37,10 +57,10 @@ def drift_check(config: DriftArgument = None) -> None:
 
     facts: DriftFacts = judged.load()
     page, _ = write_drift(facts, check.output_folder, html)
-    record_drift(facts, tracking_of(check), str(check.output_folder.absolute()))
+    run: str = record_drift(facts, tracking_of(check), str(check.output_folder.absolute())).load()
     show(facts, Console())
     require_sound(facts.checks)
-    conclude(facts, page)
+    return Checked(facts, page, run)
 
 
 def tracking_of(check: DriftConfig) -> Tracking:

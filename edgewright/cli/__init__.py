@@ -28,6 +28,7 @@ COMMANDS = {
     "validate": "validate",
     "device": "device",
     "drift": "drift",
+    "retrain": "retrain",
 }
 BUG, INTERRUPTED = 70, 130
 

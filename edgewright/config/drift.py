@@ -4,13 +4,11 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from edgewright.config.base import Config, Name
-from edgewright.config.explain import explain
+from edgewright.config.load_as import load_as
 from edgewright.config.release import Tracking
-from edgewright.config.yaml import read_yaml
-from edgewright.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -73,22 +71,9 @@ class DriftConfig(Config):
 
 
 def load_drift_config(path: Path) -> DriftConfig:
-    """Load and check a drift.yaml, in ZenML's form (`parameters: config: …`) or bare; paths are taken from its own folder.
+    """Load and check a drift.yaml, in ZenML's form (`parameters: config: …`) or bare.
 
     Raises:
         ConfigError: all problems of the file, each with its line.
     """
-    document = read_yaml(path)
-    data, prefix = document.data, 0
-    for key in ("parameters", "config"):
-        if isinstance(data, dict) and key in data:
-            data, prefix = data[key], prefix + 1
-    lines = {key[prefix:]: line for key, line in document.lines.items() if len(key) > prefix}
-    try:
-        return DriftConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(
-            f"{path.name} is not a valid configuration\n{explain(error, path.name, lines, root=DriftConfig)}",
-            where=str(path.absolute()),
-            to_do="correct the lines above; every key is described in docs/reference/config.md",
-        ) from None
+    return load_as(DriftConfig, path)

@@ -14,11 +14,13 @@ from edgewright.bundle import PAGE
 from edgewright.drift.facts import DriftFacts
 from edgewright.errors import StoreError
 from edgewright.fingerprint import of_path
+from edgewright.integrations.services.mlflow import retraining
 from edgewright.integrations.services.mlflow.drift import DRIFT_FILES, drift_log
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.store import Store
 from edgewright.registry import Champion, Tracker, require_champion
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
+from edgewright.retraining import Retraining
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -79,6 +81,26 @@ class MlflowTracker(Tracker):
             self._client.set_terminated(run, "FINISHED")
             self._client.set_tag(run, "edgewright.complete", "true")
             return run
+
+    def retrainings(self, release: str) -> tuple[Retraining, ...]:
+        """Retrainings of a release that have begun, newest first."""
+        with self._store.errors("cannot search the tracking store"):
+            return tuple(retraining.read(run) for run in self._search(retraining.search_for(release)))
+
+    def begin_retraining(self, begun: Retraining) -> str:
+        """Record that a retraining begins; return its run id. One that did not end is begun again under the same id."""
+        with self._store.errors("cannot record the retraining"), self._store.lock():
+            for run in self._search(retraining.search_for(begun.release)):
+                before = retraining.read(run)
+                if before.data == begun.data and not before.ended:
+                    return str(run.info.run_id)
+            return self._start(begun.release, retraining.tags_of(begun))
+
+    def end_retraining(self, run: str, outcome: str) -> None:
+        """Record how a retraining ended: 'promoted' or 'refused'."""
+        with self._store.errors("cannot record the retraining"), self._store.lock():
+            self._client.set_tag(run, retraining.OUTCOME, outcome)
+            self._client.set_terminated(run, "FINISHED")
 
     def champion(self, model: str, alias: Literal["champion", "rollback"] = "champion") -> Champion | None:
         """What 'champion' (or 'rollback': the champion before it) points to, or None when the model has none.
