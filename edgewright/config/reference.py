@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from edgewright.config.drift import DriftConfig
 from edgewright.config.recipe import PASSES, Rung
 from edgewright.config.release import ReleaseConfig
+from edgewright.config.retrain import Guard, RetrainConfig
 
 _INTRODUCTION = """\
 # Configuration
@@ -30,6 +31,11 @@ _DRIFT = """\
 
 Every key of drift.yaml, for `zenml pipeline run edgewright.drift_check -c drift.yaml` and `edgewright drift --config`.
 """
+_RETRAIN = """\
+# Configuration of a retraining
+
+Every key of retrain.yaml, for `zenml pipeline run edgewright.retrain_on_drift -c retrain.yaml` and `edgewright retrain`.
+"""
 _NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 _LIMITS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}", "min_length": "at least {}", "pattern": "pattern `{}`"}
 
@@ -46,6 +52,9 @@ def render() -> str:
     sections.append(_DRIFT)
     for path, model in _sections(DriftConfig, ""):
         sections.append(_section(f"`{path}`, of drift.yaml" if path else "Top level of drift.yaml", model))
+    sections.append(_RETRAIN)
+    for title, kind in (("Top level of retrain.yaml", RetrainConfig), ("`guard`, of retrain.yaml", Guard)):
+        sections.append(_section(title, kind))
     return "\n".join(sections)
 
 
