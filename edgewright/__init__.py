@@ -9,11 +9,13 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["ReleaseConfig", "__version__", "edge_release", "promote"]
+__all__ = ["ReleaseConfig", "__version__", "drift_check", "edge_release", "promote", "retrain_on_drift"]
 
 _LAZY = {
     "edge_release": "edgewright.pipelines.edge_release",
     "promote": "edgewright.pipelines.promote",
+    "drift_check": "edgewright.pipelines.drift_check",
+    "retrain_on_drift": "edgewright.pipelines.retrain_on_drift",
     "ReleaseConfig": "edgewright.config",
 }
 

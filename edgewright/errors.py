@@ -9,7 +9,8 @@
     ├── ExportError        a toolkit that refused or produced a wrong file
     ├── DeviceError        a device that cannot run the file
     ├── StoreError         a store or registry that cannot be read or written
-    └── GateRefused (exit 1)   everything ran, and at least one target was not promoted
+    ├── GateRefused (exit 1)   everything ran, and at least one target was not promoted
+    └── DriftFound (exit 10, or 11: watch)   everything ran, and devices' data are not what the model was made for
 
 They are click exceptions, so that both `edgewright` and `zenml pipeline run` print them as one screen
 and end with their exit code.
@@ -83,6 +84,18 @@ class GateRefused(EdgewrightError):  # noqa: N818 - a verdict, not a malfunction
     """At least one target was not promoted."""
 
     exit_code = 1
+
+
+class DriftFound(EdgewrightError):  # noqa: N818 - a verdict, not a malfunction
+    """Devices' data differ from the reference: exit code 10, or 11 where the difference is real and small."""
+
+    exit_code = 10
+
+
+class DriftWatched(DriftFound):
+    """Devices' data differ from the reference, by little."""
+
+    exit_code = 11
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

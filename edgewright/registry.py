@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
 from edgewright.measure import Frozen
+from edgewright.retraining import Retraining
 
 if TYPE_CHECKING:
+    from edgewright.drift.facts import DriftFacts
     from edgewright.report.facts import ReleaseFacts
 
 
@@ -114,6 +116,28 @@ class Tracker(ABC):
             files: folder with report.html and release.json, logged with the parent run.
             artifacts: target name to the artifact the gate passed, logged with its child run.
         """
+
+    @abstractmethod
+    def record_drift(self, facts: "DriftFacts", digest: str, files: Path) -> str:
+        """Record a drift check as a run; return its id. The same check is recorded once.
+
+        Args:
+            facts: the whole check.
+            digest: digest of the facts.
+            files: folder with drift.html and drift.json.
+        """
+
+    @abstractmethod
+    def retrainings(self, release: str) -> tuple[Retraining, ...]:
+        """Retrainings of a release that have begun, newest first."""
+
+    @abstractmethod
+    def begin_retraining(self, retraining: Retraining) -> str:
+        """Record that a retraining begins; return its run id. One that did not end is begun again under the same id."""
+
+    @abstractmethod
+    def end_retraining(self, run: str, outcome: str) -> None:
+        """Record how a retraining ended: 'promoted' or 'refused'."""
 
     @abstractmethod
     def recorded_at(self, run_id: str) -> datetime:

@@ -17,6 +17,8 @@ from edgewright import __version__
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config import ModelSpec, ReleaseConfig, Signing, Target, Tracking
 from edgewright.data.dataset import Dataset
+from edgewright.drift.reference import make_reference
+from edgewright.drift.reference import write as write_reference
 from edgewright.errors import GateRefused, StoreError
 from edgewright.fingerprint import of_code, of_path, toolchain
 from edgewright.metrics import metric
@@ -146,6 +148,7 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         champion = ledger.read().champion
         if champion is not None and champion.digest == artifacts[name].digest:
             tracker.fetch_bundle(champion.model, champion.version, folder / "artifacts" / f"{name}{SUFFIX}")
+    _describe(artifacts, climbs, context.dataset.load(), folder / "references")
     page, facts_file = write_report(facts, folder, html)
     console = Console()
     render_table(facts, console)
@@ -165,6 +168,18 @@ def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     for name, artifact in artifacts.items():
         artifact.copy_to(folder / name)
+
+
+def _describe(artifacts: dict[str, Artifact], climbs: list[Climb], dataset: Dataset, folder: Path) -> None:
+    """Write what each artifact was trained on and answers, for drift: references/<target>.json; those of other targets go."""
+    for stale in folder.glob("*.json"):
+        if stale.stem not in artifacts:
+            stale.unlink()
+    for climb in climbs:
+        name = climb.target.name
+        if climb.stop is not None and name in artifacts:
+            reference = make_reference(artifacts[name].digest, name, dataset, climb.stop.test.load().outputs())
+            write_reference(reference, folder / f"{name}.json")
 
 
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:

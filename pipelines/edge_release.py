@@ -4,6 +4,7 @@
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
+from edgewright.config import ReleaseConfig
 from edgewright.config.target import Targets
 from edgewright.data.load import source_digest
 from edgewright.fingerprint import of_plugin
@@ -42,7 +43,16 @@ def edge_release(config: ReleaseArgument = None) -> None:
         GateRefused: everything ran, and at least one target was not promoted.
         EdgewrightError: the input is wrong, or a store cannot be written; what had finished is kept.
     """
-    release = required(config)
+    release_to_targets(required(config))
+
+
+def release_to_targets(release: ReleaseConfig) -> None:
+    """Train or load the model, let every target climb its ladder, judge, record and promote.
+
+    Raises:
+        GateRefused: everything ran, and at least one target was not promoted.
+        EdgewrightError: the input is wrong, or a store cannot be written; what had finished is kept.
+    """
     preflight(release)
     release = with_key(release)
     require_promoter(release)  # else it would show after training

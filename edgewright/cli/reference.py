@@ -19,6 +19,8 @@ Every command, written from the code by `python -m edgewright.cli.reference`.
 | 1 | the gate refused: everything ran, and at least one target was not promoted (`validate`: a limit is broken or undecided; \
 `promote`, `rollback`, `drill`: refused; `history --verify`: something is wrong) |
 | 2 | the input is wrong: configuration, data, model, a missing toolkit, a store that cannot be written |
+| 10 | `drift`: devices' data have drifted |
+| 11 | `drift`: they differ, by little: watch them |
 | 70 | a bug in edgewright; the traceback is in the file that the message names |
 | 130 | interrupted; what had finished is kept, `edgewright resume` goes on |
 

@@ -2,6 +2,8 @@
 """`edgewright run` and `edgewright resume`: the pipeline, without ZenML's command line."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,16 +62,24 @@ def resume(config: Path) -> None:
 
 
 def _release(release: "ReleaseConfig", file: Path) -> None:
+    with started(f"edgewright resume {file}"):
+        from edgewright.pipelines.edge_release import edge_release
+
+        edge_release(release)
+
+
+@contextmanager
+def started(again: str) -> Iterator[None]:
+    """Have ZenML and its store ready, and say after Ctrl-C what to do ``again``."""
     from edgewright.progress import stage
 
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     try:
         with stage("Starting ZenML"):
-            from edgewright.pipelines.edge_release import edge_release
             from edgewright.pipelines.store import open_store
 
             open_store()
-        edge_release(release)
+        yield
     except KeyboardInterrupt:
-        click.echo(f"interrupted; what had finished is kept. To go on: edgewright resume {file}", err=True)
+        click.echo(f"interrupted; what had finished is kept. To go on: {again}", err=True)
         raise click.exceptions.Exit(130) from None

@@ -10,8 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from edgewright.config.drift import DriftConfig
 from edgewright.config.recipe import PASSES, Rung
 from edgewright.config.release import ReleaseConfig
+from edgewright.config.retrain import Guard, RetrainConfig
 
 _INTRODUCTION = """\
 # Configuration
@@ -23,6 +25,16 @@ The configuration stands below `parameters: config:`, so that the same file serv
 `zenml pipeline run edgewright.edge_release -c release.yaml`; `edgewright` also takes it without these two keys.
 Unknown keys are errors. Relative paths are taken from the folder of the file (by `zenml pipeline run`: from the
 working folder).
+"""
+_DRIFT = """\
+# Configuration of a drift check
+
+Every key of drift.yaml, for `zenml pipeline run edgewright.drift_check -c drift.yaml` and `edgewright drift --config`.
+"""
+_RETRAIN = """\
+# Configuration of a retraining
+
+Every key of retrain.yaml, for `zenml pipeline run edgewright.retrain_on_drift -c retrain.yaml` and `edgewright retrain`.
 """
 _NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 _LIMITS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}", "min_length": "at least {}", "pattern": "pattern `{}`"}
@@ -37,6 +49,12 @@ def render() -> str:
         "## Passes\n\nA recipe's name joins the names of its passes by `-`, such as `ptq_w8a8` or `ptq_w8a8.entropy`.\n"
     )
     sections += [_section(f"`kind: {kind}`", model, "###") for kind, model in PASSES.items()]
+    sections.append(_DRIFT)
+    for path, model in _sections(DriftConfig, ""):
+        sections.append(_section(f"`{path}`, of drift.yaml" if path else "Top level of drift.yaml", model))
+    sections.append(_RETRAIN)
+    for title, kind in (("Top level of retrain.yaml", RetrainConfig), ("`guard`, of retrain.yaml", Guard)):
+        sections.append(_section(title, kind))
     return "\n".join(sections)
 
 

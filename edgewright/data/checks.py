@@ -7,8 +7,19 @@ from edgewright.errors import DataError
 from edgewright.report.facts import CheckResult
 
 
-def require(results: Iterable[CheckResult]) -> None:
+def require(
+    results: Iterable[CheckResult],
+    what: str = "the data breaks",
+    where: str = "data.checks",
+    to_do: str = "correct the samples named above, or change the rule if it asks for too much",
+) -> None:
     """Return when every rule is kept.
+
+    Args:
+        results: one a rule.
+        what: breaks them, as the message begins.
+        where: the section of the configuration that holds the rules.
+        to_do: for the user.
 
     Raises:
         DataError: rules are broken; the message lists each with the rows or files it names.
@@ -16,8 +27,8 @@ def require(results: Iterable[CheckResult]) -> None:
     broken = [result for result in results if not result.passed]
     if broken:
         raise DataError(
-            f"the data breaks {len(broken)} rule{'s' if len(broken) > 1 else ''}:\n"
+            f"{what} {len(broken)} rule{'s' if len(broken) > 1 else ''}:\n"
             + "\n".join(f"  - {result.rule}: {result.detail}" for result in broken),
-            where="data.checks",
-            to_do="correct the samples named above, or change the rule if it asks for too much",
+            where=where,
+            to_do=to_do,
         )

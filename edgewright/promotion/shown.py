@@ -11,7 +11,7 @@ from edgewright.promotion.chain import Chain, Link
 from edgewright.promotion.diff import Row, Side, cautions, compare
 from edgewright.promotion.drill import DrillFacts
 from edgewright.promotion.policy import Policy
-from edgewright.report.page import render
+from edgewright.report.page import environment
 from edgewright.report.text import plain
 
 GROUPS = {"measured": "Measured", "interface": "What a client has to know", "origin": "What it was made of"}
@@ -46,12 +46,15 @@ def diff_table(champion: Side, challenger: Side, console: Console) -> None:
 
 def diff_page(champion: Side, challenger: Side) -> str:
     """Return a comparison as one HTML page that needs nothing else."""
-    return render(
-        "diff.html.j2",
-        champion=champion,
-        challenger=challenger,
-        groups=_groups(compare(champion, challenger)),
-        cautions=cautions(champion, challenger),
+    return (
+        environment()
+        .get_template("diff.html.j2")
+        .render(
+            champion=champion,
+            challenger=challenger,
+            groups=_groups(compare(champion, challenger)),
+            cautions=cautions(champion, challenger),
+        )
     )
 
 

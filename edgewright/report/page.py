@@ -28,6 +28,9 @@ STATES = {
     "refused": ("✕", "refused"),
     "skipped": ("–", "skipped"),
     "outdone": ("–", "outdone"),
+    "none": ("✓", "no drift"),
+    "watch": ("?", "watch"),
+    "drift": ("✕", "drift"),
 }
 
 _FILTERS: tuple[Callable[..., str], ...] = (
@@ -47,7 +50,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
 
 def render_page(facts: ReleaseFacts) -> str:
     """Return the report as HTML; the same facts give the same text."""
-    page = _environment().get_template("page.html.j2")
+    page = environment().get_template("page.html.j2")
     return page.render(
         facts=facts,
         shown=shown,
@@ -57,11 +60,6 @@ def render_page(facts: ReleaseFacts) -> str:
         settings=_settings(facts.config),
         config=yaml.safe_dump({"parameters": {"config": facts.config}}, sort_keys=False, allow_unicode=True),
     )
-
-
-def render(template: str, **facts: Any) -> str:
-    """Return a page of another kind, from its template beside the report's."""
-    return _environment().get_template(template).render(**facts)
 
 
 def measurement_rows(
@@ -116,7 +114,8 @@ def _settings(config: dict[str, Any]) -> list[tuple[str, Any, str]]:
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what renders pages: everything is escaped, and a name that is not there is an error."""
     environment = Environment(
         loader=PackageLoader("edgewright", "report/templates"),
         autoescape=True,

@@ -4,7 +4,9 @@
 from typing import ClassVar
 
 from edgewright.config.data import DataChecks
+from edgewright.config.drift import ReportChecks
 from edgewright.data.dataset import Dataset
+from edgewright.drift.fleet import Fleet
 from edgewright.report.facts import CheckResult
 
 
@@ -26,3 +28,9 @@ class GreatExpectations:
         from edgewright.integrations.services.great_expectations.checks import check_dataset
 
         return check_dataset(data, checks)
+
+    def check_reports(self, fleet: Fleet, checks: ReportChecks) -> list[CheckResult]:
+        """Check what devices have reported: that it could be read, its volume and its ranges."""
+        from edgewright.integrations.services.great_expectations.reports import check_fleet
+
+        return check_fleet(fleet, checks)

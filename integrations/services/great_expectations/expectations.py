@@ -39,18 +39,18 @@ def rules(data: Dataset, checks: DataChecks) -> "list[Expectation]":
     few = f"at most {checks.max_missing:.4g} of the values of a {'column' if features else 'sample'} are missing"
     if features:
         share = {"mostly": round(1 - checks.max_missing, 9)}
-        found = [_rule("missing", few, NOT_NULL, column=column, **share) for column in features]
-        found += [_rule("range", every, BETWEEN, column=column, **within) for column in features]
+        found = [rule("missing", few, NOT_NULL, column=column, **share) for column in features]
+        found += [rule("range", every, BETWEEN, column=column, **within) for column in features]
     else:
-        found = [_rule("missing", few, BETWEEN, column="missing_share", max_value=checks.max_missing)]
-        found += [_rule("range", every, BETWEEN, column=column, **within) for column in ("minimum", "maximum")]
+        found = [rule("missing", few, BETWEEN, column="missing_share", max_value=checks.max_missing)]
+        found += [rule("range", every, BETWEEN, column=column, **within) for column in ("minimum", "maximum")]
     if data.card.task == "regression":
         finite = {"min_value": -FINITE, "max_value": FINITE}
         return found + [
-            _rule("labels", "every label is finite", BETWEEN, column=column, **finite) for column in label_columns(data)
+            rule("labels", "every label is finite", BETWEEN, column=column, **finite) for column in label_columns(data)
         ]
     names = list(data.card.labels) if data.card.task == "classification" else [0, 1]
-    return [*found, _rule("labels", f"every label is one of the {len(names)} known", IN_SET, column="label", value_set=names)]
+    return [*found, rule("labels", f"every label is one of the {len(names)} known", IN_SET, column="label", value_set=names)]
 
 
 def own_suite(path: str) -> "list[Expectation]":
@@ -81,8 +81,10 @@ def own_suite(path: str) -> "list[Expectation]":
     return [_own(entry, f"data.checks.suite: {path}, expectation {number}") for number, entry in enumerate(listed, 1)]
 
 
-def run(table: "pd.DataFrame", expectations: "list[Expectation]") -> list[CheckResult]:
+def run(table: "pd.DataFrame", expectations: "list[Expectation]", where: str = "data.checks") -> list[CheckResult]:
     """Validate the table once, in memory; one result a rule, in the order the rules were given.
+
+    Its columns origin and split say what a row is; ``where`` names the section of the configuration for messages.
 
     Raises:
         DataError: Great Expectations itself gives up.
@@ -111,7 +113,7 @@ def run(table: "pd.DataFrame", expectations: "list[Expectation]") -> list[CheckR
             },
         )
     except GreatExpectationsError as error:
-        raise DataError(f"the rules cannot be checked: {error}", where="data.checks", to_do="see data.checks.suite") from error
+        raise DataError(f"the rules cannot be checked: {error}", where=where, to_do="see data.checks.suite") from error
     by_rule: dict[str, list[ExpectationValidationResult]] = {rule: [] for rule in order}
     for result in ran.results:
         by_rule[_meta(result, "rule")].append(result)
@@ -126,11 +128,12 @@ def _great_expectations() -> Any:
     return gx
 
 
-def _rule(rule: str, asks: str, kind: str, **kwargs: Any) -> "Expectation":
+def rule(name: str, asks: str, kind: str, **kwargs: Any) -> "Expectation":
+    """Return an expectation of Great Expectations as part of the rule ``name``, which ``asks`` for something, in a sentence."""
     _great_expectations()
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    return ExpectationConfiguration(type=kind, kwargs=kwargs, meta={"rule": rule, "asks": asks}).to_domain_obj()
+    return ExpectationConfiguration(type=kind, kwargs=kwargs, meta={"rule": name, "asks": asks}).to_domain_obj()
 
 
 def _own(entry: Any, where: str) -> "Expectation":
@@ -144,7 +147,7 @@ def _own(entry: Any, where: str) -> "Expectation":
     about = kwargs.get("column") or ", ".join(kwargs.get("column_list") or kwargs.get("column_set") or ())
     try:
         asks = ", ".join(f"{key}: {value}" for key, value in kwargs.items() if key != "column")
-        return _rule(f"suite: {kind}" + (f" ({about})" if about else ""), asks, kind, **kwargs)
+        return rule(f"suite: {kind}" + (f" ({about})" if about else ""), asks, kind, **kwargs)
     except ExpectationNotFoundError as error:
         known = list_registered_expectation_implementations()
         raise DataError(f"there is no expectation {kind!r}", where=where, to_do=nearest(kind, known)) from error

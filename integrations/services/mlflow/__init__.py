@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
+from edgewright.drift.facts import DriftFacts
 from edgewright.errors import StoreError
+from edgewright.integrations.services.mlflow import retraining
+from edgewright.integrations.services.mlflow.drift import DRIFT_FILES, drift_log
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.registry import MlflowRegistry, log_files
 from edgewright.integrations.services.mlflow.store import Store
@@ -19,6 +22,7 @@ from edgewright.onboard.digest import sha256_of
 from edgewright.registry import Tracker
 from edgewright.report import release_json
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
+from edgewright.retraining import Retraining
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -67,6 +71,41 @@ class MlflowTracker(Tracker):
             self._client.set_terminated(parent, "FINISHED")
             self._client.set_tag(parent, "edgewright.complete", "true")
             return parent
+
+    def record_drift(self, facts: DriftFacts, digest: str, files: Path) -> str:
+        """Record a drift check as a run; return its id. The same check is recorded once."""
+        with self._store.errors("cannot record the drift check"), self._store.lock():
+            wanted = f"tags.`edgewright.digest` = '{digest}' and tags.`edgewright.kind` = 'drift'"
+            before = [run for run in self._search(wanted) if run.data.tags.get("edgewright.complete") == "true"]
+            if before:
+                return str(before[0].info.run_id)
+            run = self._start(facts.name, {"edgewright.kind": "drift", "edgewright.digest": digest})
+            write(self._client, run, drift_log(facts))
+            for file in DRIFT_FILES:
+                self._client.log_artifact(run, str(files / file))
+            self._client.set_terminated(run, "FINISHED")
+            self._client.set_tag(run, "edgewright.complete", "true")
+            return run
+
+    def retrainings(self, release: str) -> tuple[Retraining, ...]:
+        """Retrainings of a release that have begun, newest first."""
+        with self._store.errors("cannot search the tracking store"):
+            return tuple(retraining.read(run) for run in self._search(retraining.search_for(release)))
+
+    def begin_retraining(self, begun: Retraining) -> str:
+        """Record that a retraining begins; return its run id. One that did not end is begun again under the same id."""
+        with self._store.errors("cannot record the retraining"), self._store.lock():
+            for run in self._search(retraining.search_for(begun.release)):
+                before = retraining.read(run)
+                if before.data == begun.data and not before.ended:
+                    return str(run.info.run_id)
+            return self._start(begun.release, retraining.tags_of(begun))
+
+    def end_retraining(self, run: str, outcome: str) -> None:
+        """Record how a retraining ended: 'promoted' or 'refused'."""
+        with self._store.errors("cannot record the retraining"), self._store.lock():
+            self._client.set_tag(run, retraining.OUTCOME, outcome)
+            self._client.set_terminated(run, "FINISHED")
 
     def recorded_at(self, run_id: str) -> datetime:
         """When the run of a release was made (UTC, whole seconds)."""

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""drift_check: from devices' reports to a verdict. Read it top to bottom."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from zenml import pipeline
+
+from edgewright.config import Tracking
+from edgewright.config.drift import DriftConfig
+from edgewright.drift.check import conclude, read_references, require_sound, show
+from edgewright.drift.facts import DriftFacts
+from edgewright.drift.page import write_drift
+from edgewright.pipelines.config_argument import DriftArgument, required
+from edgewright.steps.judge_drift import judge_drift
+from edgewright.steps.merge_drift import merge_drift
+from edgewright.steps.record_drift import record_drift
+from edgewright.steps.report_drift import report_drift
+
+
+@pipeline(dynamic=True)
+def drift_check(config: DriftArgument = None) -> None:
+    """Say whether the data of devices have drifted.
+
+    Raises:
+        DriftFound: they have (exit code 10).
+        DriftWatched: they differ by little (exit code 11).
+        EdgewrightError: the reports cannot be judged by, the input is wrong, or a store cannot be written.
+    """
+    checked = check_drift(required(config, "drift.yaml"))
+    conclude(checked.facts, checked.page)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check came to."""
+
+    facts: DriftFacts
+    page: Path
+    run: str
+    """Its run in the tracker."""
+
+
+def check_drift(check: DriftConfig) -> Checked:
+    """Merge and judge the reports, show and record the result.
+
+    Raises:
+        EdgewrightError: the reports cannot be judged by, the input is wrong, or a store cannot be written.
+    """
+    references = read_references(check.references)
+    fleet = merge_drift(check.reports, references, time.time(), check.levels.max_device_share)
+    judged = judge_drift(fleet, references, check)
+    html = report_drift(judged).load()
+
+    facts: DriftFacts = judged.load()
+    page, _ = write_drift(facts, check.output_folder, html)
+    run: str = record_drift(facts, tracking_of(check), str(check.output_folder.absolute())).load()
+    show(facts, Console())
+    require_sound(facts.checks)
+    return Checked(facts, page, run)
+
+
+def tracking_of(check: DriftConfig) -> Tracking:
+    """Resolve where the check is recorded, as a release does."""
+    default = f"sqlite:///{Path(check.output).absolute() / 'mlflow.db'}"
+    return check.tracking.model_copy(update={"uri": check.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or default})
