@@ -139,6 +139,7 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         # The report reaches the output folder after promotion: what lies there never claims what did not happen.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
             write_report(facts, Path(staged), html)
+            _describe(artifacts, climbs, context.dataset.load(), Path(staged) / "references")
             signing, output = context.config.signing, str(folder.parent)
             promote_release(facts, digest, list(passed.values()), list(passed), tracking, signing, staged, output)
     refused = {climb.target.name: climb.judged.load() for climb in climbs if climb.judged and not climb.passed}

@@ -41,7 +41,7 @@ def promote_release(
         names: the targets they passed for, in the same order.
         tracking: where to record, and the policy of promotion.
         signing: the key.
-        files: folder with report.html and release.json.
+        files: folder with report.html, release.json, and references/<target>.json for drift.
         output: folder for the mirrors of histories where the store is a server.
 
     Returns:
@@ -64,7 +64,8 @@ def promote_release(
         finished, done = tracker.recorded_at(run_id), []
         for offer, ledger in zip(offers, ledgers, strict=True):
             bundle = Path(files) / f"{offer.target.name}{SUFFIX}"
-            sign_target(facts, offer.target, offer.artifact, run_id, finished, signer, bundle)
+            reference = (Path(files) / "references" / f"{offer.target.name}.json").read_bytes()
+            sign_target(facts, offer.target, offer.artifact, run_id, finished, signer, bundle, reference)
             tags = tracker.keep_bundle(run_id, offer.artifact, bundle) | {"edgewright.key": signer.public_key.keyid}
             done.append(promote(offer, Recorded(run_id, tags), tracker, ledger, signer))
     for line in [line for each in done for line in each.repaired]:

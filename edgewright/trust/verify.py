@@ -77,6 +77,8 @@ def checked(path: Path, trusted: Sequence["Key"], told: Callable[[Check], None] 
     note(provenance_agrees(statement, verdict, manifest, where))
     note(calibration_agrees(statement, verdict, manifest, where))
     note(bill_is_of(archive.content(path, entries[BOM], LARGEST_PAGE), verdict, artifact_digest, where))
+    if REFERENCE in entries:
+        note(reference_is_of(archive.content(path, entries[REFERENCE], LARGEST_PAGE), artifact_digest, where))
     return SignedBundle(path, sha256_of(path), key.keyid, artifact_digest, manifest, verdict, statement, entries, tuple(made))
 
 
@@ -191,6 +193,14 @@ def bill_is_of(page: bytes, verdict: ReleaseVerdict, artifact_digest: str, where
     if digests != [artifact_digest] or component.get("name") != verdict.model:
         _refuse(f"{BOM} is not of this artifact", where)
     return Check("bill of materials", f"CycloneDX 1.6, of {verdict.model} {artifact_digest[:12]}")
+
+
+def reference_is_of(page: bytes, artifact_digest: str, where: str) -> Check:
+    """The sketches that drift is held against are this artifact's."""
+    model = _json(page, REFERENCE, where).get("model")
+    if model != artifact_digest:
+        _refuse(f"{REFERENCE} is of artifact {model!r:.40}, and the bundle holds {artifact_digest[:12]}", where)
+    return Check("reference", f"for drift, of {artifact_digest[:12]}")
 
 
 def _manifest(page: bytes, where: str) -> ArtifactManifest:

@@ -25,6 +25,7 @@ def test_a_release_is_signed_once_and_what_is_missing_is_fetched_again(project: 
     facts = json.loads((project.out / "release.json").read_text())
     assert (facts["key"], facts["targets"][0]["bundle"]) == (bundle.key, "artifacts/a.bundle")
     assert bundle.key[:12] in (project.out / "report.html").read_text()
+    assert bundle.reference == (project.out / "references" / "a.json").read_bytes()
     verdict = bundle.verdict
     assert (verdict.data, verdict.code) == (facts["data_digest"], facts["code_digest"])
     assert verdict.calibration == {

@@ -206,5 +206,9 @@ def test_sketches_of_the_training_data_travel_under_the_same_signature(signed: S
     from edgewright.trust.keys import signer_of
 
     out, target = tmp_path / "with.bundle", signed.facts.targets[0]
-    sign_target(signed.facts, target, signed.artifact, RUN, FINISHED, signer_of(f"file:{signed.key}"), out, b'{"a": 1}')
-    assert checked(out, signed.trusted).reference == b'{"a": 1}'
+    signer = signer_of(f"file:{signed.key}")
+    page = json.dumps({"model": signed.artifact.digest}).encode()
+    sign_target(signed.facts, target, signed.artifact, RUN, FINISHED, signer, out, page)
+    assert checked(out, signed.trusted).reference == page
+    sign_target(signed.facts, target, signed.artifact, RUN, FINISHED, signer, out, b'{"model": "another"}')
+    _refused(out, signed, "reference.json is of artifact 'another'")
