@@ -18,7 +18,7 @@ from edgewright.errors import ConfigError
     multiple=True,
     required=True,
     metavar="BUNDLE|FILE",
-    help="reference.json of an artifact in the field.",
+    help="Of an artifact in the field: its signed bundle, or reference.json.",
 )
 @click.option("--config", type=click.Path(path_type=Path), help="A drift.yaml: its levels, checks and name apply.")
 @click.option(

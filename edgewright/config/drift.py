@@ -57,7 +57,7 @@ class DriftConfig(Config):
     reports: str
     """Folder with devices' reports (.json, or .jsonl with one a line), or one such file."""
     references: Annotated[tuple[str, ...], Field(min_length=1)]
-    """reference.json of each artifact in the field, or the folders that hold it."""
+    """Of each artifact in the field: its signed bundle, reference.json, or the folder that holds it."""
     levels: DriftLevels = DriftLevels()
     checks: ReportChecks = ReportChecks()
     tracking: Tracking = Tracking()

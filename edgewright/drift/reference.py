@@ -20,6 +20,9 @@ from edgewright.measure import Frozen
 from edgewright.monitor.features import answers, are_logits, counted_classes, input_names, of_inputs, of_outputs, output_names
 from edgewright.monitor.privacy import buckets_of, edges_of
 from edgewright.report.atomic import write_text
+from edgewright.trust import archive
+from edgewright.trust.signed import REFERENCE as NAME
+from edgewright.trust.signed import SUFFIX
 
 Array = NDArray[Any]
 Own = Mapping[str, Callable[[Array], Array]]
@@ -103,16 +106,14 @@ def write(reference: Reference, path: Path) -> None:
 
 
 def read(path: Path) -> Reference:
-    """Read a reference: the file, or the folder that holds reference.json.
+    """Read a reference: the file, the folder that holds reference.json, or a signed bundle, whose signature is not looked at.
 
     Raises:
         StoreError: there is none, or it is no reference of this version.
     """
-    file = path / "reference.json" if path.is_dir() else path
+    file = path / NAME if path.is_dir() else path
     try:
-        if file.stat().st_size > LONGEST:
-            raise ValueError(f"more than {LONGEST} bytes")
-        return Reference.model_validate_json(file.read_bytes())
+        return Reference.model_validate_json(_of_bundle(file) if file.suffix == SUFFIX else _short_page(file))
     except OSError as error:
         raise StoreError(
             f"the reference cannot be read: {error.strerror}", where=str(file), to_do="name reference.json of the release"
@@ -125,6 +126,19 @@ def read(path: Path) -> Reference:
         ) from error
     except ValueError as error:
         raise StoreError(f"this is no reference: {error}", where=str(file)) from error
+
+
+def _short_page(file: Path) -> bytes:
+    if file.stat().st_size > LONGEST:
+        raise ValueError(f"more than {LONGEST} bytes")
+    return file.read_bytes()
+
+
+def _of_bundle(file: Path) -> bytes:
+    entries = archive.read(file)
+    if NAME not in entries:
+        raise ValueError(f"the bundle has no {NAME}")
+    return archive.content(file, entries[NAME], LONGEST)
 
 
 def schema() -> dict[str, Any]:

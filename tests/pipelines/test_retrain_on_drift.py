@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     ended = project.edgewright("run", "release.yaml")
     assert ended.code == 0, ended.output
     # devices go on with this model, whatever is promoted
-    shutil.copy(project.out / "references" / "phone.json", project.folder / "in-the-field.json")
+    shutil.copy(project.out / "artifacts" / "phone.bundle", project.folder / "in-the-field.bundle")
     shutil.copytree(project.out / "artifacts" / "phone", project.folder / "in-the-field")
     return project
 
@@ -60,12 +60,12 @@ def report(project: Project, monkeypatch: pytest.MonkeyPatch, **more: Any) -> No
     """Let twenty devices report on their last day."""
     monkeypatch.setattr(drift_fleet, "NOW", time.time())
     monkeypatch.setattr(drift_fleet, "answer", answers_of(project))
-    fleet = Fleet(read(project.folder / "in-the-field.json"), project.folder)
+    fleet = Fleet(read(project.folder / "in-the-field.bundle"), project.folder)
     fleet.send_many(20, samples=60, **more)
 
 
 def retrain(project: Project, batch: str, **guard: Any) -> tuple[int | None, str]:
-    drift = {"reports": "reports", "references": ["in-the-field.json"]}
+    drift = {"reports": "reports", "references": ["in-the-field.bundle"]}
     config = {"drift": drift, "release": "release.yaml", "new_data": {"name": batch, "source": f"{batch}.npz"}, "guard": guard}
     page = yaml.safe_dump({"parameters": {"config": config}})
     (project.folder / "retrain.yaml").write_text(page, encoding="utf-8")
