@@ -9,7 +9,7 @@ import click
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path), default=Path("retrain.yaml"))
 def retrain(config: Path) -> None:
-    """Check for drift; where there is some, train on new data too and release again.
+    """Train on new data too and release again on drift.
 
     Ends with 0 when there is no drift or the new model was promoted, 1 when the gate refused it, 10 when there is drift and
     the guard holds retraining back, 2 when something is wrong.
