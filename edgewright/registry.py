@@ -1,18 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ports of tracking: Tracker, where runs are recorded, and its Registry, where artifacts and histories are kept."""
 
+import os
 from abc import ABC, abstractmethod
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact
+from edgewright.config.release import Tracking
 from edgewright.measure import Frozen
 from edgewright.retraining import Retraining
 
 if TYPE_CHECKING:
     from edgewright.drift.facts import DriftFacts
     from edgewright.report.facts import ReleaseFacts
+
+
+def store_uri(tracking: Tracking, output: Path = Path()) -> str:
+    """Return the store's URI: as configured, from MLFLOW_TRACKING_URI, or a sqlite file in the output folder."""
+    return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{output.absolute() / 'mlflow.db'}"
+
+
+def for_steps(tracking: Tracking, output: Path) -> Tracking:
+    """Fill in the output folder's store where nothing names one.
+
+    A URI in MLFLOW_TRACKING_URI may hold a password: steps, whose inputs are stored, take it from there themselves.
+    """
+    named = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return tracking if named else tracking.model_copy(update={"uri": store_uri(tracking, output)})
 
 
 class Champion(Frozen):
@@ -91,6 +107,8 @@ class Tracker(ABC):
 
     registry: Registry
     """Its model registry, once it is connected."""
+    shown: str
+    """The store's URI as it may be printed, without user and password; set by `connect`."""
     folder: Path | None
     """Folder beside a local store; None where the store is a server."""
 

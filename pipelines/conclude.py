@@ -26,9 +26,9 @@ from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
 from edgewright.plugins import create
 from edgewright.promotion.ledger import Ledger
-from edgewright.promotion.place import policy_of, store_uri
+from edgewright.promotion.place import policy_of
 from edgewright.promotion.release import REFUSED
-from edgewright.registry import Champion, Tracker
+from edgewright.registry import Champion, Tracker, for_steps, store_uri
 from edgewright.report import release_json
 from edgewright.report.facts import CheckResult, ConfusionChange, ReleaseFacts, TargetFacts
 from edgewright.report.table import render_table
@@ -77,10 +77,9 @@ def release_folder(config: ReleaseConfig) -> Iterator[Path]:
 
 def tracking_of(config: ReleaseConfig) -> tuple[Tracking, Tracker]:
     """Resolve where the release is recorded, and connect: this is where an unreachable store shows, before any training."""
-    uri = store_uri(config.tracking, Path(config.output))
     tracker: Tracker = create("services", "mlflow")
-    tracker.connect(uri, config.tracking.experiment)
-    return config.tracking.model_copy(update={"uri": uri}), tracker
+    tracker.connect(store_uri(config.tracking, Path(config.output)), config.tracking.experiment)
+    return for_steps(config.tracking, Path(config.output)), tracker
 
 
 def with_key(config: ReleaseConfig) -> ReleaseConfig:
@@ -154,7 +153,7 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
     console = Console()
     render_table(facts, console)
     signed = f"signed   {folder / 'artifacts'}/*{SUFFIX} by key {facts.key[:12]}\n" if artifacts and facts.key else ""
-    shown = f"report   {page}\nfacts    {facts_file}\n{signed}mlflow   {context.tracking.uri}"
+    shown = f"report   {page}\nfacts    {facts_file}\n{signed}mlflow   {tracker.shown}"
     console.print(shown, soft_wrap=True, highlight=False)
     if facts.refused:
         names = ", ".join(target.name for target in facts.refused)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """drift_check: from devices' reports to a verdict. Read it top to bottom."""
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from zenml import pipeline
 
-from edgewright.config import Tracking
 from edgewright.config.drift import DriftConfig
 from edgewright.drift.check import conclude, read_references, require_sound, show
 from edgewright.drift.facts import DriftFacts
 from edgewright.drift.page import write_drift
 from edgewright.pipelines.config_argument import DriftArgument, required
+from edgewright.registry import for_steps
 from edgewright.steps.judge_drift import judge_drift
 from edgewright.steps.merge_drift import merge_drift
 from edgewright.steps.record_drift import record_drift
@@ -57,13 +56,7 @@ def check_drift(check: DriftConfig) -> Checked:
 
     facts: DriftFacts = judged.load()
     page, _ = write_drift(facts, check.output_folder, html)
-    run: str = record_drift(facts, tracking_of(check), str(check.output_folder.absolute())).load()
+    run: str = record_drift(facts, for_steps(check.tracking, Path(check.output)), str(check.output_folder.absolute())).load()
     show(facts, Console())
     require_sound(facts.checks)
     return Checked(facts, page, run)
-
-
-def tracking_of(check: DriftConfig) -> Tracking:
-    """Resolve where the check is recorded, as a release does."""
-    default = f"sqlite:///{Path(check.output).absolute() / 'mlflow.db'}"
-    return check.tracking.model_copy(update={"uri": check.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or default})

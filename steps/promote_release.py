@@ -15,6 +15,7 @@ from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.place import policy_of
 from edgewright.promotion.promote import promote, weigh
 from edgewright.promotion.release import Offer, Recorded
+from edgewright.registry import store_uri
 from edgewright.report.facts import ReleaseFacts
 from edgewright.trust.keys import signer_for
 from edgewright.trust.release import sign_target
@@ -52,7 +53,7 @@ def promote_release(
             nothing was recorded.
     """
     tracker = create("services", "mlflow")
-    tracker.connect(tracking.uri, tracking.experiment)
+    tracker.connect(store_uri(tracking), tracking.experiment)
     policy, signer = policy_of(tracking), signer_for(signing)
     passed = dict(zip(names, artifacts, strict=True))
     offers = [Offer(facts, target, passed[target.name]) for target in facts.targets if target.name in passed]

@@ -10,7 +10,7 @@ from edgewright.data.dataset import Dataset
 from edgewright.errors import DataError
 from edgewright.fingerprint import of_code
 from edgewright.plugins import create
-from edgewright.registry import Champion
+from edgewright.registry import Champion, store_uri
 from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
 from edgewright.validate import validate_artifact
@@ -39,7 +39,7 @@ def validate_champion(
         DataError: the champion was made for other labels, so that the two cannot be compared.
     """
     tracker = create("services", "mlflow")
-    tracker.connect(tracking.uri, tracking.experiment)
+    tracker.connect(store_uri(tracking), tracking.experiment)
     artifact = tracker.registry.fetch(champion, workspace())
     if artifact.facts.labels != dataset.card.labels:
         raise DataError(

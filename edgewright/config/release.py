@@ -3,6 +3,7 @@
 
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +24,13 @@ class Tracking(Config):
     experiment: str = "edgewright"
     policy: str | None = None
     """policy.yaml: which keys may promote, roll back and override which models; left out, any key, and no overrides."""
+
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, uri: str | None) -> str | None:
+        if uri is not None and urlsplit(uri).password:
+            raise ValueError("it holds a password, which reports and runs would show; put the URI into MLFLOW_TRACKING_URI")
+        return uri
 
 
 class Signing(Config):

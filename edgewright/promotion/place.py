@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a release keeps its history: the store, the policy, the key that signs, and the folder of mirrors."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from edgewright.promotion.entry import now
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import Policy, load_policy, require_allowed
 from edgewright.promotion.release import Offer, Recorded, facts_in, offer_of, target_in
-from edgewright.registry import Tracker
+from edgewright.registry import Tracker, store_uri
 from edgewright.trust.keys import signer_for
 
 if TYPE_CHECKING:
@@ -93,11 +92,6 @@ def require_promoter(config: ReleaseConfig) -> None:
     policy, key = policy_of(config.tracking), signer_for(config.signing).public_key
     for target in config.targets:
         require_allowed(policy, key.keyid, "promote", f"{config.name}-{target.name}", now())
-
-
-def store_uri(tracking: Tracking, output: Path) -> str:
-    """Return the store's URI: as configured, from MLFLOW_TRACKING_URI, or a sqlite file in the output folder."""
-    return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{output.absolute() / 'mlflow.db'}"
 
 
 def offered(release: Path, target: str | None, config: ReleaseConfig | None = None) -> tuple[Place, Offer, Recorded]:

@@ -44,6 +44,7 @@ class MlflowTracker(Tracker):
         self._store = Store(uri)
         self._store.open(experiment)
         self._client = self._store.client
+        self.shown = self._store.shown
         self.folder = self._store.database.parent if self._store.database else None
         self.registry = MlflowRegistry(self._store)
 
