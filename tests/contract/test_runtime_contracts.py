@@ -8,6 +8,9 @@ from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime
 from edgewright.integrations.runtimes.tflite_micro import TFLiteMicro
 from edgewright.testing import RuntimeContract
 
+#: for files that LiteRT writes too, of a network twice as deep
+SMALL = ModelSpec(architecture="ds_cnn", options={"width": 16, "blocks": 1}, training=Training(epochs=4, batch_size=16))
+
 
 class TestOnnxRuntime(RuntimeContract):
     runtime = OnnxRuntime
@@ -19,6 +22,7 @@ class TestLiteRT(RuntimeContract):
 
 class TestTFLiteMicro(RuntimeContract):
     runtime = TFLiteMicro
+    model = SMALL
 
 
 class TestNullRuntime(RuntimeContract):
