@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every shipped runtime keeps the contract that third-party runtimes are held to."""
 
+from shallow import SHALLOW
+
 from edgewright.config.model import ModelSpec, Training
 from edgewright.integrations.runtimes.litert import LiteRT
 from edgewright.integrations.runtimes.null import NullRuntime
 from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime
 from edgewright.integrations.runtimes.tflite_micro import TFLiteMicro
 from edgewright.testing import RuntimeContract
-
-#: for files that LiteRT writes too, of a network twice as deep
-SMALL = ModelSpec(architecture="ds_cnn", options={"width": 16, "blocks": 1}, training=Training(epochs=4, batch_size=16))
 
 
 class TestOnnxRuntime(RuntimeContract):
@@ -22,7 +21,7 @@ class TestLiteRT(RuntimeContract):
 
 class TestTFLiteMicro(RuntimeContract):
     runtime = TFLiteMicro
-    model = SMALL
+    model = SHALLOW
 
 
 class TestNullRuntime(RuntimeContract):

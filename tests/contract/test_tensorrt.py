@@ -12,12 +12,12 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from shallow import SHALLOW
 from torch import nn
 
 from edgewright.bench import bench_of
 from edgewright.config import Measuring, Target
 from edgewright.config.file_passes import Float16, PtqW8A8
-from edgewright.config.model import ModelSpec, Training
 from edgewright.errors import ConfigError, ExportError
 from edgewright.integrations.runtimes.onnxruntime import OnnxRuntime
 from edgewright.integrations.runtimes.tensorrt import TensorRT, session
@@ -31,9 +31,7 @@ SAMPLES = np.random.default_rng(0).normal(size=(32, 2, 8, 6)).astype(np.float32)
 
 class TestTensorRT(RuntimeContract):
     runtime = TensorRT
-    model = ModelSpec(
-        architecture="ds_cnn", options={"width": 16, "blocks": 1}, training=Training(epochs=4, batch_size=16)
-    )  # a short cut is in Net
+    model = SHALLOW
     quantizes_outputs = False  # the sums of the last layer are left in float
 
 
