@@ -32,4 +32,4 @@ def pytest_collection_finish() -> None:
     """Let no collection of garbage look through the toolkits again, which are imported by now, and collect less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)  # exporters make a great many objects that live: a tenth of their time was spent here
+    gc.set_threshold(50_000, 20, 50)  # exporters make a great many objects that live on
