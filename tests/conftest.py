@@ -29,7 +29,6 @@ settings.load_profile("edgewright")
 
 
 def pytest_collection_finish() -> None:
-    """Let no collection of garbage look through the toolkits again, which are imported by now, and collect less often."""
+    """Let no collection of garbage look through the toolkits again, which are imported by now."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)  # exporters make a great many objects that live on
