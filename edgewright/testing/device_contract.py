@@ -92,10 +92,14 @@ class DeviceContract:
         assert facts.os
 
     def test_outputs_of_every_sample_come_back_in_order(self, tmp_path: Path) -> None:
-        """Raw samples are prepared on the device, by the manifest."""
-        outputs = self.probe(tmp_path, adding(FLOAT))[1]
+        """Raw samples are prepared on the device, by the manifest; a second probe agrees, and nothing is timed unasked."""
+        facts, outputs = self.probe(tmp_path, adding(FLOAT))
         np.testing.assert_allclose(outputs, prepare(IMAGES, BYTES, "NCHW").reshape(7, -1) + 1, rtol=1e-6)
         assert outputs.dtype == np.float32
+        assert facts.latencies_ms == ()
+        assert facts.cold_start_ms is None
+        assert facts.peak_memory_bytes is None
+        np.testing.assert_array_equal(self.probe(tmp_path, adding(FLOAT))[1], outputs)
 
     def test_quantized_inputs_and_outputs_are_converted(self, tmp_path: Path) -> None:
         """The file sees integers, the caller sees real values."""
@@ -115,23 +119,11 @@ class DeviceContract:
         assert min(facts.latencies_ms) > 0
         assert outputs is None
 
-    def test_nothing_is_timed_unasked(self, tmp_path: Path) -> None:
-        """An absent number is better than one nobody asked for."""
-        facts, _ = self.probe(tmp_path, adding(FLOAT))
-        assert facts.latencies_ms == ()
-        assert facts.cold_start_ms is None
-        assert facts.peak_memory_bytes is None
-
     def test_what_lasts_is_run_or_is_not_there(self, tmp_path: Path) -> None:
         """A device that cannot soak brings no number of it; what is asked for is seconds, and they are taken."""
         facts, outputs = self.probe(tmp_path, adding(FLOAT), soak_s=0.3, outputs=False)
         assert outputs is None
         assert facts.soak is None or len(facts.soak.medians_ms) > 1
-
-    def test_two_probes_agree(self, tmp_path: Path) -> None:
-        """Nothing is carried over from one probe to the next."""
-        first, second = (self.probe(tmp_path, adding(FLOAT))[1] for _ in range(2))
-        np.testing.assert_array_equal(first, second)
 
     def test_a_file_the_runtime_refuses_is_a_device_error_in_its_words(self, tmp_path: Path) -> None:
         """The cause must reach the person who asked."""

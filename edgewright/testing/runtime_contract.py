@@ -10,7 +10,7 @@ Subclass it in a test file and name the class:
 A small real model is trained, exported, compressed by each pass the runtime declares, and run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from edgewright import plugins
 from edgewright.artifact import Candidate
 from edgewright.bundle import copy_whole, size_of
-from edgewright.config.data import Task
 from edgewright.config.file_passes import DynamicW8, Float16, Palettize, PtqW8A8, PtqW8A16, WeightOnlyW4, WeightOnlyW8
 from edgewright.config.model import ModelSpec, Training
 from edgewright.config.model_passes import QatW8A8
@@ -76,6 +75,15 @@ class Exported:
     file: Path
 
 
+@dataclass(frozen=True)
+class Compressed:
+    """A file that a pass made (`request.out`): what it was made from, and what the pass says it chose."""
+
+    source: Exported
+    request: PassRequest
+    chosen: Mapping[str, Any]
+
+
 class RuntimeContract:
     """Tests of one runtime."""
 
@@ -103,9 +111,7 @@ class RuntimeContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def compressed(
-        cls, subject: Runtime, exported: Exported, tmp_path_factory: pytest.TempPathFactory
-    ) -> list[tuple[Exported, PassRequest]]:
+    def compressed(cls, subject: Runtime, exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> list[Compressed]:
         """The files that the declared passes make, each with what it was made from."""
         folder = tmp_path_factory.mktemp("passes")
         made = []
@@ -114,8 +120,7 @@ class RuntimeContract:
             if isinstance(options, WeightOnlyW4):
                 source = _export(subject, _MATRICES, cls.sample, tmp_path_factory.mktemp("matrices"))
             request = _request(subject, source, options, folder / f"{number}{subject.suffix}")
-            subject.passes[type(options)](request)
-            made.append((source, request))
+            made.append(Compressed(source, request, subject.passes[type(options)](request) or {}))
         return made
 
     def test_says_what_it_is_and_what_it_needs(self, subject: Runtime) -> None:
@@ -154,19 +159,19 @@ class RuntimeContract:
         if batches:
             assert session.run(batches[0]).shape[0] == 3
 
-    def test_each_pass_writes_a_smaller_file_that_agrees(
-        self, subject: Runtime, compressed: list[tuple[Exported, PassRequest]]
-    ) -> None:
+    def test_each_pass_writes_a_smaller_file_that_agrees(self, subject: Runtime, compressed: list[Compressed]) -> None:
         """Every declared pass gives a readable file, no larger than the float file, with nearly the same answers."""
-        for source, request in compressed:
+        for made in compressed:
+            request, source = made.request, made.source
             assert _size(subject, request.out) <= _size(subject, source.file), request.options
             assert _difference(subject, request.out, source) <= _TOLERANCE[type(request.options)], request.options
 
     def test_a_file_in_which_nothing_saturates_answers_the_same(
-        self, subject: Runtime, compressed: list[tuple[Exported, PassRequest]], tmp_path: Path
+        self, subject: Runtime, compressed: list[Compressed], tmp_path: Path
     ) -> None:
         """It is for processors on which sums of 8-bit products saturate; elsewhere both files answer bit by bit the same."""
-        for number, (source, request) in enumerate(compressed):
+        for number, made in enumerate(compressed):
+            request, source = made.request, made.source
             exact = tmp_path / f"{number}{subject.suffix}"
             if subject.without_saturation(request.out, exact):
                 assert _difference(subject, exact, source) <= _TOLERANCE[type(request.options)], request.options
@@ -174,11 +179,9 @@ class RuntimeContract:
                     kept = _answers(subject, request.out, source)
                     np.testing.assert_array_equal(_answers(subject, exact, source), kept, str(request.options))
 
-    def test_a_static_file_tells_its_quantization_step(
-        self, subject: Runtime, compressed: list[tuple[Exported, PassRequest]]
-    ) -> None:
+    def test_a_static_file_tells_its_quantization_step(self, subject: Runtime, compressed: list[Compressed]) -> None:
         """Parity is judged in steps of the output: a quantized file has to say how large one is."""
-        for _, request in compressed:
+        for request in (made.request for made in compressed):
             if isinstance(request.options, PtqW8A8 | PtqW8A16):
                 step = subject.inspect(request.out).outputs[0].lsb
                 assert (step is not None) == self.quantizes_outputs, request.options
@@ -186,18 +189,22 @@ class RuntimeContract:
 
     @pytest.mark.parametrize("fallback", ["float", "int16"])
     def test_a_file_with_layers_kept_runs(
-        self, subject: Runtime, exported: Exported, fallback: Literal["float", "int16"], tmp_path: Path
+        self,
+        subject: Runtime,
+        exported: Exported,
+        compressed: list[Compressed],
+        fallback: Literal["float", "int16"],
+        tmp_path: Path,
     ) -> None:
         """Asked for a little more than plain int8 reaches, it keeps layers and the file runs as well, or it refuses."""
         if PtqW8A8 not in subject.passes:
             return
-        plain, mixed = (tmp_path / f"{name}{subject.suffix}" for name in ("plain", "mixed"))
-        lenient = PtqW8A8(fallback=fallback, fallback_agreement=1e-6)
+        mixed = tmp_path / f"mixed{subject.suffix}"
+        tried = next(one.chosen for one in compressed if one.request.options == PtqW8A8(calibration="auto"))
+        reached = tried["errors"]["minmax"]["agreement"]
+        strict = PtqW8A8(fallback=fallback, fallback_agreement=reached + 1e-6)
         try:
-            found = subject.passes[PtqW8A8](_request(subject, exported, lenient, plain, "regression"))
-            reached = found["reached"]["agreement"]  # type: ignore[index]
-            strict = PtqW8A8(fallback=fallback, fallback_agreement=reached + 1e-6)
-            chosen = subject.passes[PtqW8A8](_request(subject, exported, strict, mixed, "regression"))
+            chosen = subject.passes[PtqW8A8](_request(subject, exported, strict, mixed))
         except ExportError:
             return  # it has no such fallback, or no layer of it could be kept to any good
         assert chosen is not None
@@ -205,15 +212,18 @@ class RuntimeContract:
         assert _difference(subject, mixed, exported) <= _TOLERANCE[PtqW8A8]
 
     def test_the_same_input_gives_the_same_bytes(
-        self, subject: Runtime, exported: Exported, compressed: list[tuple[Exported, PassRequest]], tmp_path: Path
+        self, subject: Runtime, exported: Exported, compressed: list[Compressed], tmp_path: Path
     ) -> None:
-        """Files are identified by their content: writing one twice must not make two."""
+        """Files are identified by their content: writing one twice must not make two, nor choosing how to write it."""
         again = tmp_path / f"again{subject.suffix}"
         subject.export(exported.model, exported.example, again, subject.Options())
         assert _content(subject, again) == _content(subject, exported.file)
-        for number, (_, request) in enumerate(compressed):
-            repeated = replace(request, out=tmp_path / f"{number}{subject.suffix}")
-            subject.passes[type(request.options)](repeated)
+        for number, made in enumerate(compressed):
+            request, options = made.request, made.request.options
+            if getattr(options, "chooses", False):  # its choice, asked for by name
+                options = options.model_copy(update={"calibration": made.chosen["calibration"]})
+            repeated = replace(request, out=tmp_path / f"{number}{subject.suffix}", options=options)
+            subject.passes[type(options)](repeated)
             assert _content(subject, repeated.out) == _content(subject, request.out), request.options
 
     def test_a_model_trained_with_its_quantization_keeps_its_answers(
@@ -307,14 +317,14 @@ def _ask(framework: Framework, data: Dataset, candidate: Candidate, file: Path) 
     return Exported(candidate, data, live, inputs[:1], layout, inputs, framework.predict(live, inputs), file)
 
 
-def _request(subject: Runtime, exported: Exported, options: Any, out: Path, task: Task = "classification") -> PassRequest:
-    """All samples to calibrate on; a pass that chooses holds every second one back."""
+def _request(subject: Runtime, exported: Exported, options: Any, out: Path) -> PassRequest:
+    """All samples to calibrate on; a pass that chooses holds every second one back, and compares values."""
     layout = subject.inspect(exported.file).inputs[0].layout
     inputs = to_layout(exported.inputs, exported.layout, layout)
     model = exported.model if _writer(subject).converts_models else None
     if not getattr(options, "chooses", False):
         return PassRequest(exported.file, out, inputs, options, model=model)
-    return PassRequest(exported.file, out, inputs[::2], options, inputs[1::2], task, model)
+    return PassRequest(exported.file, out, inputs[::2], options, inputs[1::2], "regression", model)
 
 
 def _samples(subject: Runtime, file: Path, exported: Exported) -> list[Array]:

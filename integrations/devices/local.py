@@ -12,8 +12,10 @@ from pydantic import Field
 from edgewright.artifact import ArtifactManifest
 from edgewright.config.base import Config
 from edgewright.device import Device, ProbeFacts, ProbePlan
+from edgewright.errors import EdgewrightError
 from edgewright.measure import DeviceFacts, Evidence
 from edgewright.onboard.machine import machine
+from edgewright.onboard.probe import as_device_error
 from edgewright.plugins import find
 from edgewright.probe import new_request, probe_here
 from edgewright.probe_archive import onboard_of, probe_folder
@@ -42,10 +44,13 @@ class LocalDevice(Device):
         """Run the plan in a fresh process, once no other probe runs on this machine.
 
         Raises:
-            DeviceError: the process reported an error, crashed, or took longer than the timeout.
+            DeviceError: there is no such runtime, or the process reported an error, crashed, or took longer than the timeout.
         """
         assert isinstance(options, self.Options)  # noqa: S101 - narrows the type: a device gets its own options
-        command, onboard = _probe_of(plan.runtime)
+        try:
+            command, onboard = _probe_of(plan.runtime)
+        except EdgewrightError as error:
+            raise as_device_error(error) from error
         request = new_request(str(file.resolve()), manifest, plan, **onboard)
         return probe_here(request, inputs, [sys.executable, *command], os.environ, options.timeout + plan.lasts_s)
 

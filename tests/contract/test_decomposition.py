@@ -217,6 +217,7 @@ def test_a_network_over_time_is_decomposed(tmp_path: Path) -> None:
     assert made.facts.passes[-1].score[1] > 0.8
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_it_follows_other_passes_and_itself_and_is_exported(baseline: Candidate, data: Dataset, tmp_path: Path) -> None:
     candidate = baseline
     for at, step in enumerate([Prune(ratio=0.3, epochs=1), Decompose(ratio=0.3, epochs=1), Decompose(ratio=0.2, epochs=1)]):

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from artifact_pairs import assert_whole
 from click.testing import CliRunner
+from model_passes import trained
 from torch import nn
 
 from edgewright.cli import main
 from edgewright.config import ReleaseConfig
 from edgewright.config.file_passes import PtqW8A8
 from edgewright.config.model import ModelSpec, Training
+from edgewright.config.recipe import Rung
 from edgewright.errors import ConfigError, ExportError, ToolkitMissing
+from edgewright.export import apply_pass, export_model
 from edgewright.integrations.frameworks.pytorch.models import resnet8
 from edgewright.integrations.frameworks.pytorch.quantized import calibrate, prepare
 from edgewright.integrations.runtimes.executorch import ExecuTorch, delegates, payload, program
@@ -26,6 +30,7 @@ from edgewright.preflight import preflight
 from edgewright.quantize import answers
 from edgewright.runtime import PassRequest
 from edgewright.testing import RuntimeContract
+from edgewright.testing.patterns import three_classes
 
 SAMPLE = (3, 8, 6)
 EXECUTORCH = ExecuTorch()
@@ -47,6 +52,8 @@ def network(inputs: np.ndarray[Any, Any]) -> nn.Module:
     """Convolutions with batch normalization, sums of two branches, a mean, a linear layer."""
     torch.manual_seed(0)
     model = resnet8(SAMPLE, 3, width=4)
+    del model[4]  # the third block is as the second
+    model[-1] = nn.Linear(8, 3)
     with torch.no_grad():
         model(torch.from_numpy(inputs))  # batch normalization gets statistics
     return model.eval()
@@ -98,9 +105,19 @@ def test_every_layer_of_a_network_is_quantized(
     out = tmp_path / "int8.pte"
     EXECUTORCH.passes[PtqW8A8](PassRequest(float_file, out, inputs, PtqW8A8(), model=network))
     integer, others = layers(out)
-    assert (len(integer), others) == (10, [])
+    assert (len(integer), others) == (7, [])
     exact, rounded = (answers(EXECUTORCH.load(file, 1), EXECUTORCH.inspect(file), inputs).ravel() for file in (float_file, out))
     assert np.corrcoef(exact, rounded)[0, 1] > 0.98
+
+
+def test_a_candidate_becomes_artifacts(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The float one as the pipeline makes it, in a process of its own; the int8 one in this, which has the toolkit imported."""
+    data = three_classes(tmp_path / "data", (8, 6, 3))
+    candidate = trained("mlp", data, tmp_path / "candidate", {"hidden": [64]}, epochs=1)
+    exported = export_model(candidate, data, "executorch", {}, tmp_path / "float")
+    request.getfixturevalue("in_this_process")
+    quantized = apply_pass(exported, data, "executorch", Rung(passes=(PtqW8A8(samples=16),)), tmp_path / "int8", candidate)
+    assert_whole(exported, quantized, candidate, data, "NCHW")
 
 
 def test_a_file_alone_cannot_be_quantized(float_file: Path, inputs: np.ndarray[Any, Any], tmp_path: Path) -> None:

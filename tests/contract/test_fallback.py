@@ -4,6 +4,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,10 @@ class Case:
     runtime: Runtime
     parent: Path
     inputs: np.ndarray[Any, Any]
+    folder: Path
 
     def quantize(self, options: PtqW8A8, name: str = "out") -> tuple[Path, dict[str, Any]]:
-        out = self.parent.parent / f"{name}{self.runtime.suffix}"
+        out = self.folder / f"{name}{self.runtime.suffix}"
         return out, self.runtime.passes[type(options)](
             PassRequest(self.parent, out, self.inputs[:100], options, self.inputs[100:])
         ) or {}
@@ -110,14 +112,32 @@ class Case:
         return float(np.mean(got.argmax(1) == wanted.argmax(1)))
 
 
+Make = Callable[[], nn.Module]
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Make, type[Runtime]], Path]:
+    """A network's float file in the format of a runtime, written once."""
+
+    @cache
+    def written(make: Make, writer: type[Runtime]) -> Path:
+        runtime = writer()
+        file = tmp_path_factory.mktemp("float") / f"float{runtime.suffix}"
+        example = IMAGES if make is ruined_convolution else INPUTS
+        runtime.export(make().eval(), example[:1], file, runtime.Options())
+        return file
+
+    return lambda make, runtime: written(make, OnnxRuntime if runtime is OnnxRuntime else LiteRT)
+
+
 @pytest.fixture(params=[OnnxRuntime, LiteRT, TFLiteMicro], ids=lambda runtime: runtime.name)
-def export(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[nn.Module, np.ndarray[Any, Any]], Case]:
-    def exported(model: nn.Module, inputs: np.ndarray[Any, Any]) -> Case:
-        runtime = request.param()
-        file = tmp_path / f"float{runtime.suffix}"
-        runtime.export(model.eval(), inputs[:1], file, runtime.Options())
+def export(
+    request: pytest.FixtureRequest, parent: Callable[[Make, type[Runtime]], Path], tmp_path: Path
+) -> Callable[[Make, np.ndarray[Any, Any]], Case]:
+    def exported(make: Make, inputs: np.ndarray[Any, Any]) -> Case:
+        runtime, file = request.param(), parent(make, request.param)
         channels_last = inputs.ndim > 2 and runtime.inspect(file).inputs[0].layout == "NHWC"
-        return Case(runtime, file, np.moveaxis(inputs, 1, -1).copy() if channels_last else inputs)
+        return Case(runtime, file, np.moveaxis(inputs, 1, -1).copy() if channels_last else inputs, tmp_path)
 
     return exported
 
@@ -131,9 +151,9 @@ def export(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[nn.Modul
     ],
 )
 def test_exactly_the_sensitive_layers_are_kept_in_float(
-    export: Callable[..., Case], make: Callable[[], nn.Module], inputs: np.ndarray[Any, Any], sensitive: list[str]
+    export: Callable[..., Case], make: Make, inputs: np.ndarray[Any, Any], sensitive: list[str]
 ) -> None:
-    case = export(make(), inputs)
+    case = export(make, inputs)
     plain, _ = case.quantize(PtqW8A8(), "plain")
     assert case.agreement(plain) < WANTED
 
@@ -145,21 +165,21 @@ def test_exactly_the_sensitive_layers_are_kept_in_float(
 
 
 def test_an_outlier_channel_fits_sixteen_bits(export: Callable[..., Case]) -> None:
-    case = export(outlier_channel(), INPUTS)
+    case = export(outlier_channel, INPUTS)
     out, chosen = case.quantize(PtqW8A8(fallback="int16", fallback_agreement=WANTED))
     assert sorted(chosen["kept_int16"]) == ["0", "2"]
     assert case.agreement(out) >= WANTED
 
 
 def test_weights_that_eight_bits_ruin_are_ruined_at_sixteen_bit_activations_too(export: Callable[..., Case]) -> None:
-    case = export(ruined_weights(), INPUTS)
+    case = export(ruined_weights, INPUTS)
     with pytest.raises(ExportError, match="with all 4 layers kept out of quantization") as refused:
         case.quantize(PtqW8A8(fallback="int16", fallback_agreement=WANTED))
     assert refused.value.where == str(case.parent)
 
 
 def test_nothing_is_kept_where_plain_quantization_agrees(export: Callable[..., Case]) -> None:
-    case = export(dense(), INPUTS)
+    case = export(dense, INPUTS)
     plain, _ = case.quantize(PtqW8A8(), "plain")
     out, chosen = case.quantize(PtqW8A8(fallback="float", fallback_agreement=0.8))
     assert chosen["kept_float"] == []
@@ -168,7 +188,7 @@ def test_nothing_is_kept_where_plain_quantization_agrees(export: Callable[..., C
 
 
 def test_auto_and_fallback_go_together(export: Callable[..., Case]) -> None:
-    case = export(ruined_weights(), INPUTS)
+    case = export(ruined_weights, INPUTS)
     out, chosen = case.quantize(PtqW8A8(calibration="auto", fallback="float", fallback_agreement=WANTED))
     assert chosen["calibration"] in chosen["errors"]
     assert chosen["kept_float"] == ["2"]
@@ -184,7 +204,7 @@ def test_a_mixed_file_has_integers_at_its_ends_where_the_runtime_wants_them(tmp_
         model[6].weight[:, 7] = 1e3
     runtime, file = TFLiteMicro(), tmp_path / "float.tflite"
     runtime.export(model.eval(), INPUTS[:1], file, runtime.Options())
-    out, chosen = Case(runtime, file, INPUTS).quantize(PtqW8A8(fallback="float", fallback_agreement=WANTED))
+    out, chosen = Case(runtime, file, INPUTS, tmp_path).quantize(PtqW8A8(fallback="float", fallback_agreement=WANTED))
     assert chosen["kept_float"] == ["6"]
     signature = runtime.inspect(out)
     assert {spec.dtype for spec in (*signature.inputs, *signature.outputs)} == {"int8"}
@@ -202,7 +222,7 @@ def test_a_file_of_which_nothing_would_stay_quantized_is_refused(tmp_path: Path)
         file = tmp_path / f"float{runtime.suffix}"
         runtime.export(model.eval(), inputs[:1], file, runtime.Options())
         with pytest.raises(ExportError, match="only with all layers in float"):
-            Case(runtime, file, inputs).quantize(PtqW8A8(fallback="float", fallback_agreement=WANTED))
+            Case(runtime, file, inputs, tmp_path).quantize(PtqW8A8(fallback="float", fallback_agreement=WANTED))
 
 
 def test_the_reference_runtime_has_no_layer_to_keep(tmp_path: Path) -> None:
@@ -213,7 +233,7 @@ def test_the_reference_runtime_has_no_layer_to_keep(tmp_path: Path) -> None:
     inputs[:, 3] = 0.0
     runtime, file = NullRuntime(), tmp_path / "float.npz"
     runtime.export(model.eval(), inputs[:1], file, runtime.Options())
-    case = Case(runtime, file, inputs)
+    case = Case(runtime, file, inputs, tmp_path)
     with pytest.raises(ExportError, match="with all 0 layers"):
         case.quantize(PtqW8A8(fallback="float", fallback_agreement=WANTED))
 
@@ -247,8 +267,9 @@ def test_operators_without_weights_follow_the_layer_before_them() -> None:
     assert with_followers(["head"], layers, operators) == {"linear", "softmax"}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_manifest_says_what_was_chosen(tmp_path: Path) -> None:
-    """A whole export, each toolkit in a process of its own."""
+    """A whole export."""
     patterns = three_classes(tmp_path / "patterns", (8, 6, 3))
     folder = tmp_path / "data"
     shutil.copytree(patterns.path, folder)

@@ -121,6 +121,7 @@ def test_quantization_aware_training_is_exported_with_its_own_scales(
     assert apart < 2.1 * step
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_an_artifact_says_how_it_was_quantized(images: Dataset, tmp_path: Path) -> None:
     small = trained("mlp", images, tmp_path / "b", {"hidden": [8]}, "keras", epochs=1)
     quantized = performed(QatW8A8(epochs=1), small, small, images, tmp_path / "q")

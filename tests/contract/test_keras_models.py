@@ -333,6 +333,7 @@ def test_a_pass_that_can_be_performed_is_not_refused() -> None:
         Keras().check_pass(step, spec_of("resnet8", {"width": 4}), "classification", (8, 8, 1), 10)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_check_accepts_a_release_of_a_keras_model(tmp_path: Path) -> None:
     config = tmp_path / "release.yaml"
     config.write_text(

@@ -117,9 +117,12 @@ def keras_baseline(images: Dataset, tmp_path_factory: pytest.TempPathFactory) ->
     return trained("ds_cnn", images, tmp_path_factory.mktemp("k") / "b", {"width": 8, "blocks": 1}, "keras", epochs=3)
 
 
-def test_the_artifact_is_both_files(keras_baseline: Candidate, images: Dataset, tmp_path: Path) -> None:
+def test_the_artifact_is_both_files(
+    keras_baseline: Candidate, images: Dataset, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """A Keras model through the pipeline's own steps: sizes and digests are of both files, and so is a bare file's copy."""
     exported = export_model(keras_baseline, images, "openvino", {}, tmp_path / "float")
+    request.getfixturevalue("in_this_process")
     int8 = apply_pass(exported, images, "openvino", Rung(passes=(PtqW8A8(),)), tmp_path / "int8")
     for artifact in (exported, int8):
         assert set(artifact.files) == {"model.xml", "model.bin"}

@@ -200,6 +200,7 @@ def test_a_ratio_out_of_reach_is_refused_by_the_pass_too(
 QUICK = Measuring(warmup=1, invocations=3, processes=1)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_latency_is_measured_on_the_target_and_remembered(
     baselines: dict[str, Candidate], data: Dataset, tmp_path: Path
 ) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every shipped runtime keeps the contract that third-party runtimes are held to."""
 
+from shallow import SHALLOW
+
 from edgewright.config.model import ModelSpec, Training
 from edgewright.integrations.runtimes.litert import LiteRT
 from edgewright.integrations.runtimes.null import NullRuntime
@@ -19,6 +21,7 @@ class TestLiteRT(RuntimeContract):
 
 class TestTFLiteMicro(RuntimeContract):
     runtime = TFLiteMicro
+    model = SHALLOW
 
 
 class TestNullRuntime(RuntimeContract):

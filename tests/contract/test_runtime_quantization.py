@@ -43,11 +43,31 @@ def runtime(request: pytest.FixtureRequest) -> Runtime:
     return request.param()  # type: ignore[no-any-return]
 
 
+class Sum(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.relu(inputs) + inputs
+
+
+def written(runtime: Runtime, model: nn.Module, features: int, folder: Path) -> Path:
+    runtime.export(model.eval(), np.zeros((1, features), np.float32), folder / f"model{runtime.suffix}", runtime.Options())
+    return folder / f"model{runtime.suffix}"
+
+
 @pytest.fixture(scope="module")
-def spiky(runtime: Runtime, inputs: np.ndarray[Any, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("spiky") / f"model{runtime.suffix}"
-    runtime.export(Spiky().eval(), inputs[:1], file, runtime.Options())
-    return file
+def spiky(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(runtime, Spiky(), 16, tmp_path_factory.mktemp("spiky"))
+
+
+@pytest.fixture(scope="module")
+def weightless(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(runtime, Sum(), 16, tmp_path_factory.mktemp("weightless"))
+
+
+@pytest.fixture(scope="module")
+def wide(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 4))
+    return written(runtime, model, 64, tmp_path_factory.mktemp("wide"))
 
 
 def answers(runtime: Runtime, file: Path, inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -139,18 +159,15 @@ def test_sixteen_bit_activations_are_closer_than_eight(
 
 
 @pytest.mark.parametrize("options", [DynamicW8(), WeightOnlyW4()], ids=lambda options: options.name)
-def test_passes_on_weights_alone_need_no_calibration(runtime: Runtime, options: Any, tmp_path: Path) -> None:
+def test_passes_on_weights_alone_need_no_calibration(runtime: Runtime, wide: Path, options: Any, tmp_path: Path) -> None:
     """A third of the size and less, float inputs and outputs, and nearly the same answers."""
-    torch.manual_seed(0)
     inputs = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
-    parent, out = (tmp_path / f"{name}{runtime.suffix}" for name in ("model", "out"))
-    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 4))
-    runtime.export(model.eval(), inputs[:1], parent, runtime.Options())
-    chosen = convert(runtime, options, parent, inputs[:0], out)
-    assert out.stat().st_size < parent.stat().st_size / 3
+    out = tmp_path / f"out{runtime.suffix}"
+    chosen = convert(runtime, options, wide, inputs[:0], out)
+    assert out.stat().st_size < wide.stat().st_size / 3
     assert {spec.dtype for spec in (*runtime.inspect(out).inputs, *runtime.inspect(out).outputs)} == {"float32"}
-    spread = answers(runtime, parent, inputs).std()
-    assert rmse(runtime, out, parent, inputs) < (0.02 if isinstance(options, DynamicW8) else 0.2) * spread
+    spread = answers(runtime, wide, inputs).std()
+    assert rmse(runtime, out, wide, inputs) < (0.02 if isinstance(options, DynamicW8) else 0.2) * spread
     if isinstance(options, WeightOnlyW4):
         assert chosen["int4"] == ["0", "2"]  # the last one has 256 weights
 
@@ -160,17 +177,11 @@ ALL_PASSES = [PtqW8A8(), PtqW8A16(), DynamicW8(), WeightOnlyW4(), Float16()]
 
 @pytest.mark.parametrize("options", ALL_PASSES, ids=lambda options: options.name)
 def test_a_model_without_weights_has_nothing_to_convert(
-    runtime: Runtime, options: Any, inputs: np.ndarray[Any, Any], tmp_path: Path
+    runtime: Runtime, weightless: Path, options: Any, inputs: np.ndarray[Any, Any], tmp_path: Path
 ) -> None:
-    class Sum(nn.Module):
-        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            return torch.relu(inputs) + inputs
-
-    parent, out = (tmp_path / f"{name}{runtime.suffix}" for name in ("model", "out"))
-    runtime.export(Sum().eval(), inputs[:1], parent, runtime.Options())
     with pytest.raises(ExportError) as refused:
-        convert(runtime, options, parent, inputs, out)
-    assert refused.value.where == str(parent)
+        convert(runtime, options, weightless, inputs, tmp_path / f"out{runtime.suffix}")
+    assert refused.value.where == str(weightless)
     assert f"leave {options.name} out of this target's ladder" in refused.value.to_do
 
 
@@ -200,11 +211,9 @@ def test_onnx_blocks_are_as_long_as_asked(tmp_path: Path) -> None:
     assert found[16][1] < found[128][1]
 
 
-def test_litert_has_no_blocks(inputs: np.ndarray[Any, Any], tmp_path: Path) -> None:
-    parent, runtime = tmp_path / "model.tflite", LiteRT()
-    runtime.export(Spiky().eval(), inputs[:1], parent, runtime.Options())
+def test_litert_has_no_blocks(dense: "Micro", inputs: np.ndarray[Any, Any], tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no blocks of 64 weights"):
-        convert(runtime, WeightOnlyW4(block_size=64), parent, inputs[:0], tmp_path / "out.tflite")
+        convert(LiteRT(), WeightOnlyW4(block_size=64), dense.float, inputs[:0], tmp_path / "out.tflite")
 
 
 def test_micro_has_no_pass_that_its_kernels_cannot_execute() -> None:
@@ -240,17 +249,20 @@ class Micro:
         self.float, self.int8 = folder / "float.tflite", folder / "int8.tflite"
         self.runtime.export(model.eval(), self.inputs[:1], self.float, self.runtime.Options())
 
-    def quantize(self, options: PtqW8A8 | PtqW8A16 | None = None) -> Path:
-        options = options or PtqW8A8()
+    def quantize(self, options: PtqW8A8 | PtqW8A16) -> Path:
         self.runtime.passes[type(options)](PassRequest(self.float, self.int8, self.inputs, options))
         return self.int8
 
 
-def test_the_arena_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Micro:
+    return Micro(tmp_path_factory.mktemp("dense"), nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4)))
+
+
+def test_the_arena_is_exact(dense: Micro, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file runs in an arena of just the bytes that are reported, and in none that is smaller."""
-    micro = Micro(tmp_path, nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4)))
-    file = micro.quantize()
-    session = micro.runtime.load(file, 1)
+    file = dense.quantize(PtqW8A8())
+    session = dense.runtime.load(file, 1)
     size = session.arena_bytes()
     assert size is not None
 
@@ -279,12 +291,11 @@ def test_an_operator_without_a_kernel_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [PtqW8A8(), PtqW8A16()], ids=lambda options: options.name)
-def test_micro_and_litert_answer_alike(options: PtqW8A8 | PtqW8A16, tmp_path: Path) -> None:
+def test_micro_and_litert_answer_alike(options: PtqW8A8 | PtqW8A16, dense: Micro) -> None:
     """Within two output steps: the kernels round differently."""
-    micro = Micro(tmp_path, nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4)))
-    file = micro.quantize(options)
-    ready = quantize_input(micro.inputs, micro.runtime.inspect(file).inputs[0])
-    ours, theirs = micro.runtime.load(file, 1), LiteRT().load(file, 1)
+    file = dense.quantize(options)
+    ready = quantize_input(dense.inputs, dense.runtime.inspect(file).inputs[0])
+    ours, theirs = dense.runtime.load(file, 1), LiteRT().load(file, 1)
     apart = [np.abs(ours.run(sample[None]).astype(int) - theirs.run(sample[None])).max() for sample in ready]
     assert max(apart) <= 2
 

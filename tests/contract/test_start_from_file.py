@@ -65,6 +65,7 @@ def test_the_baseline_is_what_the_file_answers(name: str, files: Path, model: Mo
     assert (taken.facts.parameters, taken.facts.history) == (10 * 192 + 10, ())
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize(
     ("name", "runtime"),
     [("last.onnx", "onnxruntime"), ("last.onnx", "openvino"), ("last.tflite", "openvino"), ("last.tflite", "litert")],

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from shallow import SHALLOW
 from torch import nn
 
 from edgewright.bench import bench_of
@@ -30,6 +31,7 @@ SAMPLES = np.random.default_rng(0).normal(size=(32, 2, 8, 6)).astype(np.float32)
 
 class TestTensorRT(RuntimeContract):
     runtime = TensorRT
+    model = SHALLOW
     quantizes_outputs = False  # the sums of the last layer are left in float
 
 

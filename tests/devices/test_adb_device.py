@@ -77,17 +77,26 @@ def phone(folder: Path) -> Iterator[Phone]:
 
 
 class connected:  # noqa: N801 - a context manager
-    """Have adb's server know a phone for as long as it is needed."""
+    """Have adb's server know a phone for as long as it is needed.
 
-    def __init__(self, phone: Phone) -> None:
-        self._phone = phone
+    ``answers``: False does not wait for the phone's greeting, for which adb waits ten seconds: it is listed before that.
+    """
+
+    def __init__(self, phone: Phone, *, answers: bool = True) -> None:
+        self._phone, self._answers = phone, answers
 
     def __enter__(self) -> Phone:
-        subprocess.run(["adb", "connect", self._phone.serial], check=True, capture_output=True)
+        self._connecting = subprocess.Popen(["adb", "connect", self._phone.serial], stdout=subprocess.DEVNULL)
+        if self._answers:
+            assert self._connecting.wait() == 0
+        while self._phone.serial not in subprocess.run(["adb", "devices"], check=True, capture_output=True, text=True).stdout:
+            assert self._connecting.poll() is None
         return self._phone
 
     def __exit__(self, *_: object) -> None:
         subprocess.run(["adb", "disconnect", self._phone.serial], check=True, capture_output=True)
+        self._connecting.kill()
+        self._connecting.wait()
         self._phone.close()
 
 
@@ -181,7 +190,7 @@ def test_what_adb_says_without_a_phone_is_put_into_words(folder: Path) -> None:
         assert "adb sees several phones" in refused()
         assert "does not trust this machine yet" in refused(serial=strange.serial)
         assert AdbDevice().facts(1, options_of(folder, serial=good.serial)).name == "Google Pixel 8"
-    with connected(Phone(silent=True)) as silent:
+    with connected(Phone(silent=True), answers=False) as silent:
         assert "the phone is offline" in refused(serial=silent.serial)
 
 
