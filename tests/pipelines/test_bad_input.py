@@ -40,12 +40,17 @@ def refused(ended: Ended, *said: str, code: int = 2) -> None:
 
 
 def champions(project: Project) -> dict[str, int | None]:
-    """Registered models of the project's stores, with their champion's version. Read without MLflow, which would write."""
+    """Registered models of the project's stores, with their champion's version; the histories beside them have none.
+
+    Read without MLflow, which would write.
+    """
     found: dict[str, int | None] = {}
     for file in project.folder.rglob("mlflow.db"):
         with closing(sqlite3.connect(file)) as database:
             if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'registered_model_aliases'").fetchone():
-                found |= dict.fromkeys(name for (name,) in database.execute("SELECT name FROM registered_models"))
+                found |= dict.fromkeys(
+                    name for (name,) in database.execute("SELECT name FROM registered_models WHERE name NOT LIKE '%.history'")
+                )
                 found |= dict(database.execute("SELECT name, version FROM registered_model_aliases WHERE alias = 'champion'"))
     return found
 
