@@ -102,7 +102,6 @@ def _time(session: Session, samples: list[Array], plan: ProbePlan) -> list[float
     for turn in range(plan.warmup):
         session.run(samples[turn % len(samples)])
     taken = np.zeros(plan.invocations, np.int64)
-    gc.collect()
     gc.disable()
     try:
         for turn in range(plan.invocations):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import configure_mappers
 from zenml.integrations.registry import integration_registry
 from zenml.stack.flavor_registry import FlavorRegistry
 
@@ -61,5 +62,6 @@ def _without_waiting_for_the_disk(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous=OFF")
 
 
+configure_mappers()
 gc.collect()
 gc.freeze()  # a run that collects garbage copies no page of what is shared
