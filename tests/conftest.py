@@ -29,6 +29,7 @@ settings.load_profile("edgewright")
 
 
 def pytest_collection_finish() -> None:
-    """Let no collection of garbage look through the toolkits again, which are imported by now."""
+    """Let no collection of garbage look through what is imported by now, and seldom through the toolkits that come later."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # a full one takes 0.3 s with four toolkits; no test makes much of it
