@@ -95,12 +95,15 @@ def latency_bars(target: TargetFacts, name: str) -> str | None:
     return svg.draw(name, f"Latency percentiles on {target.name}: {said}.", paint, height=max(2.2, 0.26 * len(rows) + 0.7))
 
 
-def confusion_change(confusion: ConfusionChange, name: str) -> str:
-    """Heat map of how many answers moved: the artifact's confusion matrix less the float model's."""
+def confusion_change(confusion: ConfusionChange, name: str) -> str | None:
+    """Heat map of how many answers moved: the artifact's confusion matrix less the float model's; None where none has."""
     change = np.array(confusion.artifact) - np.array(confusion.baseline)
+    if not change.any():
+        return None
+    moved = int(np.abs(change).sum()) // 2
     keep = most_changed(change)
     change, labels = change[np.ix_(keep, keep)], [confusion.labels[index] for index in keep]
-    worst = max(1, int(np.abs(change).max(initial=0)))
+    worst = int(np.abs(change).max())
 
     def paint(axes: Any) -> None:
         from matplotlib.patches import Rectangle
@@ -122,7 +125,6 @@ def confusion_change(confusion: ConfusionChange, name: str) -> str:
         axes.grid(which="minor")
         axes.tick_params(which="both", length=0)
 
-    moved = int(np.abs(np.array(confusion.artifact) - np.array(confusion.baseline)).sum()) // 2
     return svg.draw(
         name, f"Change of the confusion matrix, artifact minus float model: {moved} answers moved.", paint, height=3.9
     )

@@ -252,12 +252,24 @@ def test_confusion_of_many_classes_shows_those_that_changed_most() -> None:
     artifact[41, 41], artifact[41, 7] = 12, 8
     rows = [tuple(map(tuple, matrix.tolist())) for matrix in (baseline, artifact)]
     picture = confusion_change(ConfusionChange(labels=labels, baseline=rows[0], artifact=rows[1]), "many")
+    assert picture is not None
     drawn = {label for label in labels if f">{label}<" in picture}
     assert {"class-41", "class-7"} <= drawn
     assert len(drawn) == CLASSES_SHOWN
     assert ">−8<" in picture
     assert ">+8<" in picture
     assert "8 answers moved" in picture
+
+
+def test_where_no_answer_moved_there_is_a_sentence_and_no_empty_picture() -> None:
+    facts = make_facts()
+    target = facts.targets[0]
+    rung = target.rungs[1]
+    same = rung.confusion.model_copy(update={"artifact": rung.confusion.baseline})
+    still = target.model_copy(update={"rungs": (target.rungs[0], rung.model_copy(update={"confusion": same}))})
+    page = Page(render_page(facts.model_copy(update={"targets": (still,)})))
+    assert "Answers that moved" not in page.text
+    assert "no class gained or lost an answer" in page.text
 
 
 def _words(*parts: str) -> str:
