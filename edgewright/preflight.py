@@ -19,21 +19,21 @@ from edgewright.framework import Framework
 from edgewright.ladder import why_not
 from edgewright.metrics import metric
 from edgewright.plugins import Kind, create, find
-from edgewright.trust.keys import signer_for
+from edgewright.trust.keys import signer_for, try_out
 
 
 def preflight(config: ReleaseConfig) -> None:
-    """Check all integrations a release names, and that the key it names is there.
+    """Check all integrations a release names, and that the key it names signs.
 
     Raises:
         ConfigError: a name, an option or a rung that cannot be met.
-        StoreError: the key cannot be had.
+        StoreError: the key cannot be had, or does not sign.
         ToolkitMissing: a toolkit that is not installed; the message is the pip line.
     """
     framework = _named("frameworks", config.model.framework, "model.framework")
     metric(config.metric_name)
     if config.signing.key:
-        signer_for(config.signing)
+        try_out(signer_for(config.signing))
     for index, target in enumerate(config.targets):
         _check_target(config, target, framework, f"targets.{index} ({target.name})")
 

@@ -40,7 +40,7 @@ class Signing(Config):
     """Private key: 'file:release.pem', 'env:VARIABLE' (the PEM text), or a token or key service ('hsm:', 'awskms:',
     'azurekms:', 'gcpkms:', 'hv:'); left out, a key of your own, made once in ~/.config/edgewright."""
     public_key: str | None = None
-    """PEM file of its public key, which a token or key service needs."""
+    """PEM file of its public key, which a token or key service needs; a token's PIN is in the variable EDGEWRIGHT_HSM_PIN."""
 
 
 class Search(Config):

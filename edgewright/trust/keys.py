@@ -2,8 +2,8 @@
 """Keys that sign and keys that are trusted. Private keys never leave this module but as a signer.
 
 A private key is named by where it is: `file:keys/release.pem`, `env:RELEASE_KEY` (the PEM text itself), or a URI of
-securesystemslib for a token or a key service (`hsm:`, `awskms:`, `azurekms:`, `gcpkms:`, `hv:`), whose public key is then given
-too. Public keys are PEM files; a key's id is the sha256 of what TUF's canonical JSON makes of it (by securesystemslib).
+securesystemslib for a token or a key service (`edgewright.trust.services`), whose public key is then given too.
+Public keys are PEM files; a key's id is the sha256 of what TUF's canonical JSON makes of it (by securesystemslib).
 """
 
 import os
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from edgewright.config.release import Signing
 
 _OWN = ("file", "env")
-_SERVICES = ("hsm", "awskms", "azurekms", "gcpkms", "hv")
+#: what a key signs to show that it can; no envelope begins like this
+_TRIAL = b"edgewright: can this key sign?"
 
 
 def make_key(private: Path) -> Path:
@@ -81,24 +82,24 @@ def signer_of(name: str, public: Path | None = None) -> "Signer":
 
     Raises:
         ConfigError: the name is of no known kind, the variable is not set, or the public key is left out.
-        StoreError: the key cannot be read, or the token or service does not give it.
+        StoreError: the key cannot be read, or the service does not give it.
+        ToolkitMissing: the library of the token or service is not installed.
     """
-    from securesystemslib.signer import CryptoSigner, Signer
+    from securesystemslib.signer import CryptoSigner
+
+    from edgewright.trust.services import EXTRAS, ServiceSigner
 
     kind, _, rest = name.partition(":")
     if kind in _OWN:
         return CryptoSigner(_private(kind, rest))
-    if kind not in _SERVICES:
+    if kind not in EXTRAS:
         raise ConfigError(
-            f"{name!r} names no key; {nearest(kind, (*_OWN, *_SERVICES))}",
+            f"{name!r} names no key; {nearest(kind, (*_OWN, *EXTRAS))}",
             to_do="such as file:keys/release.pem, env:RELEASE_KEY or hsm:2?label=release",
         )
     if public is None:
-        raise ConfigError(f"a key of {kind} needs its public key", to_do="name its PEM file beside the key")
-    try:
-        return Signer.from_priv_key_uri(name, public_key(public))
-    except Exception as error:  # each service's client has errors of its own
-        raise StoreError(f"{kind} gave no key: {error}", where=name) from error
+        raise ConfigError(f"a key of {kind} needs its public key", to_do="name its PEM file: signing.public_key")
+    return ServiceSigner(name, public_key(public))
 
 
 def signer_for(signing: "Signing") -> "Signer":
@@ -109,6 +110,16 @@ def signer_for(signing: "Signing") -> "Signer":
         StoreError: as `signer_of`.
     """
     return signer_of(signing.key or own_key(), Path(signing.public_key) if signing.public_key else None)
+
+
+def try_out(signer: "Signer") -> None:
+    """Sign something, so that a token that is not there or a wrong PIN shows before a release's work is done.
+
+    Raises:
+        ConfigError: the PIN is not given.
+        StoreError: the key does not sign.
+    """
+    signer.sign(_TRIAL)
 
 
 def public_key(file: Path) -> "Key":

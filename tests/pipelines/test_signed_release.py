@@ -8,6 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from mlflow import MlflowClient
 from release_project import Project
+from software_token import PIN, make_token
 
 from edgewright.cli import main
 from edgewright.trust.keys import make_key, public_key
@@ -59,6 +60,18 @@ def test_a_release_is_signed_once_and_what_is_missing_is_fetched_again(project: 
     assert told.exit_code == 0, told.output
     assert "✓ signature" in told.output
     assert (tmp_path / "out" / "a" / "model.npz").is_file()
+
+
+def test_a_key_in_a_token_signs_a_release_and_its_history(project: Project) -> None:
+    token = make_token(project.folder / "token")
+    project.write(signing={"key": token.key, "public_key": "token/release.pub"})
+    ended = project.edgewright("run", "release.yaml", environment=token.variables)
+    assert ended.code == 0, ended.output
+    assert PIN not in ended.output
+    bundle = checked(project.out / "artifacts" / "a.bundle", [public_key(token.public)])
+    history = project.edgewright("history", "digits-a", "--verify", environment=token.variables)
+    assert history.code == 0, history.output
+    assert bundle.key[:8] in history.output
 
 
 def test_a_key_that_is_not_there_is_told_before_anything_is_trained(project: Project) -> None:
