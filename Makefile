@@ -24,10 +24,12 @@ help: ## List the commands
 
 install: $(STAMP) ## Make .venv and install edgewright with everything the tests need
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt .ci/model-signing.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev]'
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/model-signing
+	$(BIN)/uv pip install --quiet --python $(VENV)/model-signing/bin/python -r .ci/model-signing.txt
 	touch $(STAMP)
 
 demo: install ## Release a model trained on scikit-learn's digits to three edge targets

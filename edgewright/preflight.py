@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from edgewright.artifact import Artifact, Candidate
 from edgewright.bench import check_limits
-from edgewright.config import ReleaseConfig, Target
+from edgewright.config import ReleaseConfig, Signing, Target
 from edgewright.config.load import explain
 from edgewright.config.model_passes import SELF, Distill
 from edgewright.data.calibration import check_calibration
@@ -20,6 +20,7 @@ from edgewright.ladder import why_not
 from edgewright.metrics import metric
 from edgewright.plugins import Kind, create, find
 from edgewright.trust.keys import signer_for, try_out
+from edgewright.trust.model_signature import require_fitting
 
 
 def preflight(config: ReleaseConfig) -> None:
@@ -33,7 +34,7 @@ def preflight(config: ReleaseConfig) -> None:
     framework = _named("frameworks", config.model.framework, "model.framework")
     metric(config.metric_name)
     if config.signing.key:
-        try_out(signer_for(config.signing))
+        _check_key(config.signing)
     for index, target in enumerate(config.targets):
         _check_target(config, target, framework, f"targets.{index} ({target.name})")
 
@@ -97,6 +98,13 @@ def check_exports(config: ReleaseConfig, dataset: Dataset, folder: Path) -> list
             where = f"model: {config.model.title}, for target {target.name} ({target.runtime})"
             raise ExportError(error.what, where=where, to_do=error.to_do) from error
     return sorted({target.runtime for target in config.targets})
+
+
+def _check_key(signing: Signing) -> None:
+    signer = signer_for(signing)
+    if signing.model_signing:
+        require_fitting(signer.public_key)
+    try_out(signer)
 
 
 def _check_target(config: ReleaseConfig, target: Target, framework: Framework, where: str) -> None:

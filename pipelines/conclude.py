@@ -36,6 +36,8 @@ from edgewright.report.write import write_report
 from edgewright.steps.promote_release import promote_release
 from edgewright.steps.report_release import report_release
 from edgewright.trust.keys import own_key, signer_for
+from edgewright.trust.model_signature import SUFFIX as MODEL_SIGNATURE
+from edgewright.trust.model_signature import sign_model
 from edgewright.trust.signed import SUFFIX
 from edgewright.validation import Baseline
 
@@ -128,7 +130,7 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
     Raises:
         GateRefused: at least one target was not promoted.
     """
-    digest, tracking = release_json.digest_of(facts), context.tracking
+    digest, tracking, signing = release_json.digest_of(facts), context.tracking, context.config.signing
     html = report_release(facts).load()
     passed = {climb.target.name: climb.stop.artifact for climb in climbs if climb.passed and climb.stop}
     artifacts: dict[str, Artifact] = {name: handle.load() for name, handle in passed.items()}
@@ -139,15 +141,18 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
             write_report(facts, Path(staged), html)
             _describe(artifacts, climbs, context.dataset.load(), Path(staged) / "references")
-            signing, output = context.config.signing, str(folder.parent)
+            output = str(folder.parent)
             promote_release(facts, digest, list(passed.values()), list(passed), tracking, signing, staged, output)
     refused = {climb.target.name: climb.judged.load() for climb in climbs if climb.judged and not climb.passed}
-    _deliver(artifacts, folder / "artifacts")
+    _deliver(artifacts, folder / "artifacts", SUFFIX, *([MODEL_SIGNATURE] if signing.model_signing else []))
     _deliver(refused, folder / REFUSED)
     for name, ledger in ledgers.items():
         champion = ledger.read().champion
         if champion is not None and champion.digest == artifacts[name].digest:
             tracker.fetch_bundle(champion.model, champion.version, folder / "artifacts" / f"{name}{SUFFIX}")
+            if signing.model_signing:
+                signature = folder / "artifacts" / f"{name}{MODEL_SIGNATURE}"
+                sign_model(artifacts[name], champion.model, signer_for(signing), signature)
     _describe(artifacts, climbs, context.dataset.load(), folder / "references")
     page, facts_file = write_report(facts, folder, html)
     console = Console()
@@ -160,9 +165,15 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         raise GateRefused(f"{len(facts.refused)} of {len(facts.targets)} targets not promoted: {names}", where=str(page))
 
 
-def _deliver(artifacts: dict[str, Artifact], folder: Path) -> None:
-    """Lay artifacts into the output folder, and take away what an earlier run left of targets that ended otherwise now."""
-    kept = {*artifacts, *(f"{name}{SUFFIX}" for name in artifacts)}
+def _deliver(artifacts: dict[str, Artifact], folder: Path, *beside: str) -> None:
+    """Lay artifacts into the output folder, and take away what an earlier run left of targets that ended otherwise now.
+
+    Args:
+        artifacts: by target.
+        folder: to lay them into.
+        beside: endings of files that may lie beside an artifact.
+    """
+    kept = {f"{name}{ending}" for name in artifacts for ending in ("", *beside)}
     for stale in folder.iterdir() if folder.is_dir() else ():
         if stale.name not in kept:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()

@@ -41,6 +41,14 @@ class Signing(Config):
     'azurekms:', 'gcpkms:', 'hv:'); left out, a key of your own, made once in ~/.config/edgewright."""
     public_key: str | None = None
     """PEM file of its public key, which a token or key service needs; a token's PIN is in the variable EDGEWRIGHT_HSM_PIN."""
+    model_signing: bool = False
+    """Leave an OpenSSF model signature beside each bundle too, <target>.model.sig; the key is an ECDSA key then."""
+
+    @model_validator(mode="after")
+    def _own_key_signs_no_models(self) -> Self:
+        if self.model_signing and self.key is None:
+            raise ValueError("it needs an ECDSA key, and your own is ed25519: name one as signing.key")
+        return self
 
 
 class Search(Config):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 from mlflow import MlflowClient
+from openssf import verify_model
 from release_project import Project
 from software_token import PIN, make_token
 
@@ -62,9 +63,9 @@ def test_a_release_is_signed_once_and_what_is_missing_is_fetched_again(project: 
     assert (tmp_path / "out" / "a" / "model.npz").is_file()
 
 
-def test_a_key_in_a_token_signs_a_release_and_its_history(project: Project) -> None:
+def test_a_key_in_a_token_signs_a_release_its_history_and_its_model(project: Project) -> None:
     token = make_token(project.folder / "token")
-    project.write(signing={"key": token.key, "public_key": "token/release.pub"})
+    project.write(signing={"key": token.key, "public_key": "token/release.pub", "model_signing": True})
     ended = project.edgewright("run", "release.yaml", environment=token.variables)
     assert ended.code == 0, ended.output
     assert PIN not in ended.output
@@ -72,6 +73,9 @@ def test_a_key_in_a_token_signs_a_release_and_its_history(project: Project) -> N
     history = project.edgewright("history", "digits-a", "--verify", environment=token.variables)
     assert history.code == 0, history.output
     assert bundle.key[:8] in history.output
+    bundle.extract(project.folder / "unpacked")
+    verified = verify_model(project.folder / "unpacked", project.out / "artifacts" / "a.model.sig", token.public)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_a_key_that_is_not_there_is_told_before_anything_is_trained(project: Project) -> None:
