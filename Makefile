@@ -60,7 +60,7 @@ $(CHECKED): $(SOURCES) pyproject.toml $(STAMP)
 package: install ## Build wheel and source distribution into dist/
 	$(BIN)/python -m build --no-isolation
 
-system-packages: ## Debian packages the tests need (chromium for the report, gcc for C sources, sshd for the ssh device, qemu, a compiler for Arm, PostgreSQL)
+system-packages: ## Debian packages the tests need (chromium for the report, gcc for C sources, sshd for the ssh device, qemu, a compiler for Arm, PostgreSQL, mosquitto, a software token)
 	@.ci/system-packages
 
 clean: ## Remove everything that was made here

@@ -55,7 +55,7 @@ class DriftConfig(Config):
     name: Name = "drift"
     """Of the check; a folder and an MLflow run are called so."""
     reports: str
-    """Folder with devices' reports (.json, or .jsonl with one a line), or one such file."""
+    """Folder with devices' reports (.json, .cbor, or .jsonl with one a line), or one such file."""
     references: Annotated[tuple[str, ...], Field(min_length=1)]
     """Of each artifact in the field: its signed bundle, reference.json, or the folder that holds it."""
     levels: DriftLevels = DriftLevels()

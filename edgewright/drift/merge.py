@@ -14,7 +14,7 @@ from typing import Any
 
 from edgewright.drift.fleet import Fleet, Group, ReportHead, Window
 from edgewright.drift.reference import Reference
-from edgewright.drift.report import Refused, check, parse
+from edgewright.drift.report import Refused, check
 from edgewright.drift.sums import Sums
 from edgewright.drift.survey import (
     OTHERS,
@@ -24,6 +24,7 @@ from edgewright.drift.survey import (
     heads,
     judged_slices,
     lines_of,
+    reader_of,
     weights,
     without_odd_privacy,
     without_repeated,
@@ -114,12 +115,13 @@ def _merge_part(
     sums: dict[Key, Sums] = defaultdict(Sums)
     refused = Refusals()
     for number, file in files:
+        read = reader_of(file)
         for line, text in lines_of(file):
             if (number, line) not in plan:
                 continue
             key, weight = plan[number, line]
             try:
-                report = parse(text)
+                report = read(text)
                 if report.model not in references:
                     raise Refused("unknown model", report.model[:12])
                 check(report, references[report.model], now)

@@ -37,7 +37,7 @@ class SketchedFeature(Frozen):
     n: Count = Field(description="Values.")
     missing: Count = Field(description="Samples without one: NaN or infinite.")
     kll: Annotated[str, StringConstraints(max_length=8192)] | None = Field(
-        description="KLL sketch of floats as Apache DataSketches serializes it, base64; null without a value."
+        description="KLL sketch of floats as Apache DataSketches serializes it, base64 (CBOR: bytes); null without a value."
     )
 
 
@@ -133,7 +133,11 @@ def sketches(report: DeviceReport) -> dict[str, Any]:
     Raises:
         Refused: one of them is none.
     """
-    held = {name: (one.kll, one.n) for name, one in report.features.items() if isinstance(one, SketchedFeature) and one.kll}
+    held = {
+        name: (one.kll, one.n)
+        for name, one in report.features.items()
+        if isinstance(one, SketchedFeature) and one.kll is not None
+    }
     try:
         return dict(zip(held, open_sketches(list(held.values())), strict=True))
     except ValueError as error:

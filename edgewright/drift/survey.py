@@ -5,13 +5,14 @@ A device's share is capped, since whoever holds one device must not decide what 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from edgewright.drift.cbor import parse_cbor
 from edgewright.drift.reference import Reference
 from edgewright.drift.report import LONGEST, DeviceReport, Refused, check, parse
 from edgewright.errors import DataError
@@ -24,6 +25,8 @@ OTHERS = ""
 #: seconds by which the clock of a device may have been set back between two reports
 CLOCK = 60
 _EXAMPLES = 5
+#: endings of files with reports, and what reads one
+_READ: dict[str, Callable[[bytes], DeviceReport]] = {".json": parse, ".jsonl": parse, ".cbor": parse_cbor}
 
 
 class Row(NamedTuple):
@@ -66,17 +69,17 @@ class Refusals:
 
 
 def files_of(reports: Path) -> list[Path]:
-    """All reports: .json files of one, .jsonl files of one a line, in a folder and those below it; or one file.
+    """All reports: .json and .cbor files of one, .jsonl files of one a line, in a folder and those below it; or one file.
 
     Raises:
         DataError: there are none.
     """
     if reports.is_file():
         return [reports]
-    found = sorted(file for file in reports.rglob("*.json*") if file.suffix in (".json", ".jsonl") and file.is_file())
+    found = sorted(file for file in reports.rglob("*.*") if file.suffix in _READ and file.is_file())
     if not found:
         raise DataError(
-            "there are no reports: no .json or .jsonl file",
+            "there are no reports: no .json, .jsonl or .cbor file",
             where=str(reports),
             to_do="name the folder that devices' reports go to",
         )
@@ -86,7 +89,7 @@ def files_of(reports: Path) -> list[Path]:
 def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
     """The reports of a file with their line, none of them longer than is parsed, so that one file cannot fill the memory."""
     with file.open("rb") as stream:
-        if file.suffix == ".json":
+        if file.suffix != ".jsonl":
             yield 0, stream.read(LONGEST + 1)
             return
         number = 0
@@ -95,6 +98,11 @@ def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
             yield number, line
             while len(line) > LONGEST and not line.endswith(b"\n"):
                 line = stream.readline(LONGEST + 1)
+
+
+def reader_of(file: Path) -> Callable[[bytes], DeviceReport]:
+    """What reads the reports of a file: by its ending, JSON where that says nothing."""
+    return _READ.get(file.suffix, parse)
 
 
 def heads(
@@ -107,9 +115,10 @@ def heads(
     """
     rows, old, refused = [], 0, Refusals()
     for number, file in files:
+        read = reader_of(file)
         for line, text in lines_of(file):
             try:
-                report = parse(text)
+                report = read(text)
                 if report.model not in references:
                     raise Refused("unknown model", report.model[:12])
                 check(report, references[report.model], now)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write a file beside its place, force it to the disk and move it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.new")
-    with staged.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    with staged.open("wb") as stream:
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     staged.replace(path)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgewright.errors import ConfigError, DataError
 from edgewright.monitor import files
 from edgewright.monitor.counts import Counts, PrivateCounts, Watched
+from edgewright.monitor.encode import encode, reports_in, require
 
 Array = NDArray[Any]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -38,6 +39,7 @@ class Monitor:
         slice_name: str = "all",
         own: Mapping[str, Callable[[Array], Array]] | None = None,
         epsilon: float | None = None,
+        encoding: str = "json",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Go on where the process before this one has stopped, or begin.
@@ -49,11 +51,13 @@ class Monitor:
             slice_name: what devices are told apart by, such as a region or a revision of the hardware.
             own: functions of the reference's own features: samples (N, …) to values (N,).
             epsilon: of local differential privacy (`edgewright.monitor.privacy`); None sends sketches instead.
+            encoding: of reports, 'json' or 'cbor'; the latter is smaller, and needs cbor2.
             clock: seconds since 1970, UTC.
 
         Raises:
             ConfigError: a name that is none, a function that is missing or too many, an epsilon that is not above 0.
             DataError: the reference cannot be read.
+            ToolkitMissing: CBOR, without cbor2.
         """
         self.reference = _read(reference) if isinstance(reference, (str, Path)) else reference
         self._watched = Watched.of(self.reference, own or {})
@@ -64,7 +68,8 @@ class Monitor:
                 )
         if epsilon is not None and not 0 < epsilon <= 50:
             raise ConfigError(f"epsilon is {epsilon}", where="Monitor(epsilon=…)", to_do="a number above 0, at most 50")
-        self.device, self.slice_name, self.epsilon = device, slice_name, epsilon
+        require(encoding)
+        self.device, self.slice_name, self.epsilon, self.encoding = device, slice_name, epsilon, encoding
         self.folder, self.outbox, self._clock = Path(folder), Path(folder) / "outbox", clock
         self._load()
 
@@ -94,7 +99,7 @@ class Monitor:
             "samples": self._samples,
             "counts": self._counts.to_json(),
         }
-        files.write(self.folder / "state.json", json.dumps(page))
+        files.write(self.folder / "state.json", json.dumps(page).encode())
 
     @property
     def due(self) -> bool:
@@ -125,8 +130,8 @@ class Monitor:
             "epsilon": self.epsilon,
             **self._counts.to_json(),
         }
-        written = self.outbox / f"{sequence:020d}.json"
-        files.write(written, json.dumps(page, separators=(",", ":")))
+        written = self.outbox / f"{sequence:020d}.{self.encoding}"
+        files.write(written, encode(page, self.encoding))
         self._begin(sequence)
         self.save()
         return written
@@ -134,7 +139,7 @@ class Monitor:
     def _load(self) -> None:
         """Take up what was saved, unless it is of another model, or was reported just before the process ended."""
         kept = files.read(self.folder / "state.json")
-        reported = max((int(file.stem) for file in self.outbox.glob("[0-9]*.json")), default=0)
+        reported = max((int(file.stem) for file in reports_in(self.outbox)), default=0)
         self._begin(max(reported, kept["sequence"] if kept else 0))
         same = kept and (kept["model"], kept["epsilon"]) == (self.reference["model"], self.epsilon)
         if same and reported <= kept["sequence"]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from edgewright.errors import ConfigError, StoreError, ToolkitMissing
 from edgewright.monitor import files
+from edgewright.monitor.encode import MEDIA_TYPES, device_of, reports_in
 
 TIMEOUT_S = 30
 
@@ -29,7 +30,7 @@ def deliver(outbox: Path, to: str, *, token: str | None = None) -> int:
     """
     scheme = urlsplit(to).scheme
     sent = 0
-    for report in sorted(outbox.glob("[0-9]*.json")):
+    for report in reports_in(outbox):
         if scheme in ("http", "https"):
             _post(report, to, token)
         elif scheme in ("mqtt", "mqtts"):
@@ -44,16 +45,14 @@ def deliver(outbox: Path, to: str, *, token: str | None = None) -> int:
 
 
 def _copy(report: Path, folder: Path) -> None:
-    page = report.read_text(encoding="utf-8")
-    device = page.partition('"device":"')[2].partition('"')[0]
     try:
-        files.write(folder / f"{device}-{report.name}", page)
+        files.write(folder / f"{device_of(report)}-{report.name}", report.read_bytes())
     except OSError as error:
         raise StoreError(f"a report cannot be written: {error.strerror}", where=str(folder)) from error
 
 
 def _post(report: Path, url: str, token: str | None) -> None:
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    headers = {"Content-Type": MEDIA_TYPES[report.suffix], **({"Authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(url, report.read_bytes(), headers, method="POST")  # noqa: S310 - http or https, see deliver
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S):  # noqa: S310

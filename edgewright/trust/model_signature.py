@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSF's model signature of an artifact's folder: a file beside it, which `model_signing verify key` checks.
 
-Written here by securesystemslib's DSSE and the release's own signer, be it a token's: the library model-signing and litert-torch
+Written here by securesystemslib's DSSE and the release's own signer, be it a token's: model-signing's library and litert-torch
 exclude each other (docs/adr/0020-model-signatures.md). The format is https://github.com/ossf/model-signing-spec as
 model-signing 1.1.1 reads it: a Sigstore bundle with one envelope around an in-toto statement, and the hint at a public key.
 """

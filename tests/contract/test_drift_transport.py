@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import cbor2
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
@@ -16,6 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edgewright.errors import ConfigError, StoreError
 from edgewright.monitor import deliver
 
+AS_JSON = b'{"device":"camera-17","sequence":1}'
+AS_CBOR = cbor2.dumps({"device": "camera-17", "sequence": 2})
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
@@ -23,13 +26,13 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 def outbox(tmp_path: Path) -> Path:
     folder = tmp_path / "outbox"
     folder.mkdir()
-    for number in (1, 2):
-        (folder / f"{number:020d}.json").write_text(f'{{"device":"camera-17","sequence":{number}}}')
+    (folder / f"{1:020d}.json").write_bytes(AS_JSON)
+    (folder / f"{2:020d}.cbor").write_bytes(AS_CBOR)
     return folder
 
 
 class Server(HTTPServer):
-    taken: list[tuple[str | None, bytes]]
+    taken: list[tuple[str | None, str | None, bytes]]
     answer = 204
 
 
@@ -38,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.taken.append((self.headers["Authorization"], body))
+        self.server.taken.append((self.headers["Authorization"], self.headers["Content-Type"], body))
         self.send_response(self.server.answer)
         self.end_headers()
 
@@ -60,14 +63,19 @@ def server() -> Iterator[Server]:
 
 def test_into_a_folder(outbox: Path, tmp_path: Path) -> None:
     assert deliver(outbox, str(tmp_path / "in")) == 2
-    assert [file.name[:10] for file in sorted((tmp_path / "in").iterdir())] == ["camera-17-"] * 2
+    arrived = sorted((tmp_path / "in").iterdir())
+    assert [(file.name[:10], file.read_bytes()) for file in arrived] == [("camera-17-", AS_JSON), ("camera-17-", AS_CBOR)]
+    assert [file.suffix for file in arrived] == [".json", ".cbor"]
     assert list(outbox.iterdir()) == []
     assert deliver(outbox, (tmp_path / "in").as_uri()) == 0
 
 
 def test_over_http_with_a_token(outbox: Path, server: Server) -> None:
     assert deliver(outbox, f"http://127.0.0.1:{server.server_port}/drift", token="secret") == 2
-    assert server.taken[0] == ("Bearer secret", b'{"device":"camera-17","sequence":1}')
+    assert server.taken == [
+        ("Bearer secret", "application/json", AS_JSON),
+        ("Bearer secret", "application/cbor", AS_CBOR),
+    ]
     assert list(outbox.iterdir()) == []
 
 
@@ -123,5 +131,5 @@ def test_over_mqtt(outbox: Path, broker: int) -> None:
     assert whole.wait(20)
     listener.disconnect()
     listener.loop_stop()
-    assert taken[0] == b'{"device":"camera-17","sequence":1}'
+    assert taken == [AS_JSON, AS_CBOR]
     assert list(outbox.iterdir()) == []

@@ -37,12 +37,15 @@ def drift(fleet: Fleet, *more: str) -> Ended:
     return Project(fleet.folder, {}).edgewright(*arguments)
 
 
-def test_no_drift_ends_with_0(fleet: Fleet) -> None:
-    fleet.send_many(20, samples=30)
+def test_no_drift_in_reports_of_both_encodings_ends_with_0(fleet: Fleet) -> None:
+    fleet.send_many(10, samples=30)
+    for number in range(10):
+        fleet.send(f"terse-{number}", samples=30, encoding="cbor")
     ended = drift(fleet)
     assert ended.code == 0, ended.output
     assert "✓ no drift  phone, all devices, last day" in ended.output
-    assert json.loads((fleet.folder / "drift" / "drift.json").read_text())["now"] == f"{MOMENT}+00:00"
+    page = json.loads((fleet.folder / "drift" / "drift.json").read_text())
+    assert (page["now"], page["refused"]) == (f"{MOMENT}+00:00", {})
 
 
 def test_drift_ends_with_10_is_recorded_and_its_page_is_whole(fleet: Fleet) -> None:

@@ -49,12 +49,14 @@ class Fleet:
         change: Change | None = None,
         slice_name: str = "all",
         epsilon: float | None = None,
+        encoding: str = "json",
     ) -> Path:
         """Let a device watch for a day and send its report; return the file that arrived."""
         clock = [NOW - 25.0 * HOUR - days_ago * 24 * HOUR]
         state = self.folder / "devices" / f"{device}-{days_ago}"
         rng = np.random.default_rng([samples, days_ago, *device.encode()])
-        monitor = Monitor(self.reference, device, state, slice_name=slice_name, epsilon=epsilon, clock=lambda: clock[0])
+        told = {"slice_name": slice_name, "epsilon": epsilon, "encoding": encoding}
+        monitor = Monitor(self.reference, device, state, clock=lambda: clock[0], **told)
         x = rng.normal(size=(samples, COLUMNS)).astype(np.float32)
         x = change(x) if change else x
         monitor.observe(x, answer(x))
