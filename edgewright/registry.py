@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from edgewright.artifact import Artifact
+from edgewright.artifact import Artifact, Candidate
 from edgewright.config.release import Tracking
 from edgewright.measure import Frozen
 from edgewright.retraining import Retraining
@@ -174,6 +174,23 @@ class Tracker(ABC):
 
         Raises:
             StoreError: it is gone, or is not what was kept.
+        """
+
+    @abstractmethod
+    def keep_baseline(self, run_id: str, baseline: Candidate) -> None:
+        """Keep the float baseline with the recorded release that was made of it."""
+
+    @abstractmethod
+    def fetch_baseline(self, run_id: str, release: str, out: Path) -> Candidate:
+        """Download the float baseline of a recorded release into a folder below ``out`` that has its digest as name.
+
+        Args:
+            run_id: of the recorded release.
+            release: digest of its facts, as a signed entry of a history gives it: nothing else is taken for the release.
+            out: folder.
+
+        Raises:
+            StoreError: the record or the baseline is gone, or is not what was promoted.
         """
 
     @abstractmethod

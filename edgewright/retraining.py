@@ -19,7 +19,14 @@ class Retraining(Frozen):
     began: datetime
     check: str
     """Run id of the drift check that started it."""
+    parent: str = ""
+    """Run id of the release whose baseline it began from; empty where it began from scratch."""
     ended: bool = False
+
+
+def cut_short(before: Sequence[Retraining], data: str) -> Retraining | None:
+    """Return the retraining on this data that has begun and not ended, which the next one goes on with."""
+    return next((one for one in before if one.data == data and not one.ended), None)
 
 
 def require_rested(before: Sequence[Retraining], data: str, guard: Guard, now: datetime) -> None:
@@ -34,7 +41,7 @@ def require_rested(before: Sequence[Retraining], data: str, guard: Guard, now: d
     Raises:
         DriftFound: it has to wait, or there is nothing new to train on: there is drift, and nothing is done.
     """
-    if any(one.data == data and not one.ended for one in before):
+    if cut_short(before, data):
         return
     if any(one.data == data for one in before):
         raise held("this very data was trained on already", "bring newer data: new_data.source")

@@ -25,6 +25,7 @@ from edgewright.metrics import metric
 from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
 from edgewright.plugins import create
+from edgewright.promotion.chain import Chain
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.place import policy_of
 from edgewright.promotion.release import REFUSED
@@ -91,8 +92,18 @@ def with_key(config: ReleaseConfig) -> ReleaseConfig:
 
 def champions_of(tracker: Tracker, config: ReleaseConfig, target: Target) -> tuple[Champion | None, ...]:
     """Return the target's champion, and the one before it, as their history has them."""
-    chain = _ledger(tracker, config.tracking, f"{config.name}-{target.name}", Path(config.output)).read()
+    [chain] = histories_of(tracker, config.model_copy(update={"targets": (target,)}))
     return chain.champion, chain.rollback
+
+
+def histories_of(tracker: Tracker, config: ReleaseConfig) -> list[Chain]:
+    """Read the history of every target's model.
+
+    Raises:
+        StoreError: one cannot be trusted.
+    """
+    models = [f"{config.name}-{target.name}" for target in config.targets]
+    return [_ledger(tracker, config.tracking, model, Path(config.output)).read() for model in models]
 
 
 def starting_weights(model: ModelSpec) -> str:
@@ -141,8 +152,8 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
         with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
             write_report(facts, Path(staged), html)
             _describe(artifacts, climbs, context.dataset.load(), Path(staged) / "references")
-            output = str(folder.parent)
-            promote_release(facts, digest, list(passed.values()), list(passed), tracking, signing, staged, output)
+            baseline, handles, output = context.baseline.candidate, list(passed.values()), str(folder.parent)
+            promote_release(facts, digest, baseline, handles, list(passed), tracking, signing, staged, output)
     refused = {climb.target.name: climb.judged.load() for climb in climbs if climb.judged and not climb.passed}
     _deliver(artifacts, folder / "artifacts", SUFFIX, *([MODEL_SIGNATURE] if signing.model_signing else []))
     _deliver(refused, folder / REFUSED)

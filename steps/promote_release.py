@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 from zenml import step
 
-from edgewright.artifact import Artifact
+from edgewright.artifact import Artifact, Candidate
 from edgewright.config import Signing, Tracking
 from edgewright.plugins import create
 from edgewright.progress import stage
@@ -26,6 +26,7 @@ from edgewright.trust.signed import SUFFIX
 def promote_release(
     facts: ReleaseFacts,
     digest: str,
+    baseline: Candidate,
     artifacts: list[Artifact],
     names: list[str],
     tracking: Tracking,
@@ -38,6 +39,7 @@ def promote_release(
     Args:
         facts: the whole release.
         digest: digest of the facts.
+        baseline: what everything was made of; it is kept with the record, for a later warm start.
         artifacts: what passed the gate.
         names: the targets they passed for, in the same order.
         tracking: where to record, and the policy of promotion.
@@ -62,6 +64,7 @@ def promote_release(
         for offer, ledger in zip(offers, ledgers, strict=True):  # before anything is recorded that would not be true
             weigh(offer, tracker, ledger, signer)
         run_id = tracker.recorded(digest) or tracker.record(facts, digest, Path(files), passed)
+        tracker.keep_baseline(run_id, baseline)
         finished, done = tracker.recorded_at(run_id), []
         for offer, ledger in zip(offers, ledgers, strict=True):
             bundle = Path(files) / f"{offer.target.name}{SUFFIX}"

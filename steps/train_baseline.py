@@ -14,6 +14,7 @@ from edgewright.fingerprint import of_code
 from edgewright.plugins import create
 from edgewright.steps.bundles import workspace
 from edgewright.steps.caching import policy
+from edgewright.warm_start import parent_of
 
 
 def _code() -> str:
@@ -36,7 +37,8 @@ def train_baseline(
     Checkpoints of an interrupted training are picked up from ``checkpoints``, and removed once it is through.
     """
     out = workspace()
+    parent = parent_of(spec)
     facts = create("frameworks", spec.framework).train(spec, dataset, seed, metric, out, Path(checkpoints))
-    candidate = Candidate.seal(out, facts)
+    candidate = Candidate.seal(out, facts.model_copy(update={"parent": parent}))
     shutil.rmtree(checkpoints, ignore_errors=True)
     return candidate

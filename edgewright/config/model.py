@@ -13,6 +13,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 FORMATS = {".onnx": "onnx", ".tflite": "tflite"}
 """Suffix of a file that a release can start from, to the framework that takes it over."""
+WEIGHTS = "weights.safetensors"
+"""File of a candidate that its weights are in, whichever framework can load them again."""
 
 
 class Schedule(Config):
@@ -75,7 +77,8 @@ class ModelSpec(Config):
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the architecture, such as {width: 16, dropout: 0.1}."""
     weights: str | None = None
-    """File of pretrained weights (a state_dict, or .safetensors) to start from."""
+    """File of pretrained weights (a state_dict, or .safetensors) to start from, or the folder of a baseline that a release
+    has recorded, which is named as the new model's parent."""
     allow_pickle: bool = False
     """Your written consent to unpickle 'weights', which can run any code. Without it only plain tensors are read."""
     training: Training | None = Training()
@@ -93,6 +96,12 @@ class ModelSpec(Config):
         if wrong:
             raise ValueError(f"{wrong[0]!r} does not go with 'file': a finished file is taken as it is, remove one of the two")
         return named
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file of 'weights', also where they are a recorded baseline's folder; None where there are none."""
+        given = Path(self.weights) if self.weights else None
+        return given / WEIGHTS if given and given.is_dir() else given
 
     @property
     def title(self) -> str:

@@ -2,7 +2,7 @@
 """retrain.yaml as types: what is watched, what is released again when it drifts, and what holds that back."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -38,6 +38,9 @@ class RetrainConfig(Config):
     """What is released again: a release.yaml, or its content."""
     new_data: AddedData
     """Labelled samples of what devices see now."""
+    start: Literal["scratch", "warm"] = "scratch"
+    """Which weights training begins from: 'scratch', those that the release names or else chance; 'warm', those of the float
+    baseline that the present champion was made of."""
     guard: Guard = Guard()
 
     @model_validator(mode="after")
@@ -51,9 +54,15 @@ class RetrainConfig(Config):
         """The release with the new data added.
 
         Raises:
-            ConfigError: its file is no release.yaml, or has a batch of that name already.
+            ConfigError: its file is no release.yaml, has a batch of that name already, or trains nothing that could start warm.
         """
         given = load_config(Path(self.release)) if isinstance(self.release, str) else self.release
+        if self.start == "warm" and given.model.training is None:
+            raise ConfigError(
+                "a warm start needs a training to begin, and the release has none",
+                where="start: warm; in the release, model.training is null or model.file is set",
+                to_do="give the release a model with a training, or leave 'start' out",
+            )
         document = given.model_dump(mode="json")
         document["data"]["added"] = [*document["data"]["added"], self.new_data.model_dump(mode="json")]
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import core_schema, from_json, to_json
 
 from edgewright.errors import StoreError
 from edgewright.report.atomic import write_text
@@ -30,6 +30,15 @@ def dump(facts: ReleaseFacts) -> str:
 def digest_of(facts: ReleaseFacts) -> str:
     """Return the sha256 (hex) of the facts, by which a tracker finds their record."""
     return hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
+
+
+def digest_of_page(page: str) -> str:
+    """Return what `digest_of` gave for the facts that `dump` wrote as this page, also where another version wrote them.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return hashlib.sha256(to_json(from_json(page), inf_nan_mode="strings")).hexdigest()
 
 
 def write(facts: ReleaseFacts, path: Path) -> None:

@@ -40,7 +40,7 @@ def bill_of_materials(facts: ReleaseFacts, verdict: ReleaseVerdict, artifact: Ar
 def _bom(facts: ReleaseFacts, verdict: ReleaseVerdict, artifact: Artifact, finished: datetime) -> Any:
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.bom import Bom, BomMetaData
-    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.component import Component, ComponentType, Pedigree
     from packageurl import PackageURL
 
     def sha256(digest: str) -> list[HashType]:
@@ -57,6 +57,14 @@ def _bom(facts: ReleaseFacts, verdict: ReleaseVerdict, artifact: Artifact, finis
     runs = [package(name, version, ComponentType.LIBRARY) for name, version in verdict.minimum_versions.items()]
     tools = {"edgewright": facts.edgewright, **facts.toolchain, **artifact.facts.toolchain}
     data = Component(name=Path(facts.data.source).name, type=ComponentType.DATA, hashes=sha256(verdict.data), bom_ref="data")
+    parent = facts.candidate.parent or ""
+    started_from = Component(
+        name=f"{facts.release} float baseline",
+        version=parent[:12],
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        description="training began from its weights (warm start)",
+        hashes=sha256(parent),
+    )
     model = Component(
         name=verdict.model,
         version=artifact.digest[:12],
@@ -64,6 +72,7 @@ def _bom(facts: ReleaseFacts, verdict: ReleaseVerdict, artifact: Artifact, finis
         description=f"{verdict.recipe} for {verdict.target}, which runs {verdict.runtime}",
         hashes=sha256(artifact.digest),
         bom_ref="model",
+        pedigree=Pedigree(ancestors=[started_from]) if parent else None,
     )
     metadata = BomMetaData(component=model, timestamp=finished)
     metadata.tools.components.update(package(name, version, ComponentType.APPLICATION) for name, version in tools.items())

@@ -108,6 +108,7 @@ def statement(
     """
     manifest = artifact.facts
     digests = {"data": verdict.data, "code": verdict.code, "candidate": verdict.candidate, "parent": manifest.parent}
+    digests["warm_start"] = facts.candidate.parent or ""
     digests |= {f"calibration/{name}": digest for name, digest in verdict.calibration.items()}
     tools = {**facts.toolchain, **manifest.toolchain}
     page = {

@@ -284,7 +284,7 @@ def test_weights_come_from_files_that_run_no_code(tmp_path: Path) -> None:
     def check(name: str, **more: Any) -> None:
         Keras().check(spec.model_copy(update={"weights": str(tmp_path / name), **more}), "classification", (4,), 3)
 
-    check("weights.safetensors"), check("w.npz")
+    check("weights.safetensors"), check("w.npz"), check("")  # a folder with weights.safetensors: a recorded baseline
     for name in ("w.keras", "w.h5"):
         with pytest.raises(ModelError, match="allow_pickle: true"):
             check(name)

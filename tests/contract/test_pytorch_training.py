@@ -346,6 +346,7 @@ def test_weights_are_taken_as_they_are_or_trained_on(digits: Dataset, tmp_path: 
     assert weights(tmp_path / "as_they_are") == weights(tmp_path / "first")
     assert (as_they_are.history, as_they_are.best_epoch) == ((), None)
     gentle = {"epochs": 1, "learning_rate": 1e-4}
+    start = str(tmp_path / "first")  # a folder with weights.safetensors: a recorded baseline
     trained_on = train(
         ModelSpec.model_validate({"architecture": "mlp", "weights": start, "training": gentle}), digits, tmp_path / "on"
     )

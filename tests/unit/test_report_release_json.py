@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """release.json: read what was written, a schema that holds, and errors that say what to do."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def test_facts_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_same_facts_give_the_same_bytes() -> None:
     assert release_json.dump(make_facts()) == release_json.dump(make_facts())
+
+
+def test_the_digest_that_was_signed_is_found_again_in_a_page_of_another_version() -> None:
+    diverged = make_facts().candidate.history[0].model_copy(update={"train_loss": float("nan"), "learning_rate": 1e-07})
+    facts = make_facts(candidate=make_facts().candidate.model_copy(update={"history": (diverged,)}), toolchain={"naïve": "1"})
+    assert release_json.digest_of_page(release_json.dump(facts)) == release_json.digest_of(facts)
+    older = {"exclude": {"key"}}  # a field that came later
+    signed = hashlib.sha256(facts.model_dump_json(**older).encode()).hexdigest()
+    assert release_json.digest_of_page(facts.model_dump_json(indent=1, **older)) == signed
 
 
 def test_schema_in_the_reference_is_current() -> None:

@@ -60,12 +60,14 @@ def test_equal_input_gives_equal_bytes(signed: Signed, tmp_path: Path) -> None:
 def test_the_provenance_names_data_code_parent_run_and_toolchain(signed: Signed) -> None:
     statement = checked(signed.path, signed.trusted).statement
     assert {subject.name for subject in statement.subjects} == set(signed.files) - {PROVENANCE}
-    known = {name: statement.depends_on(name) for name in ("data", "code", "candidate", "parent", "calibration/ptq_w8a8")}
+    names = ("data", "code", "candidate", "parent", "warm_start", "calibration/ptq_w8a8")
+    known = {name: statement.depends_on(name) for name in names}
     assert known == {
         "data": "d" * 64,
         "code": "c" * 64,
         "candidate": "e" * 64,
         "parent": "f" * 64,
+        "warm_start": "b" * 64,
         "calibration/ptq_w8a8": "ca" * 32,
     }
     uris = {one.uri for one in statement.predicate.definition.dependencies}
@@ -83,6 +85,7 @@ def test_the_bill_of_materials_keeps_to_the_schema_and_holds_the_gate_s_numbers(
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(page) is None
     model = json.loads(page)["metadata"]["component"]
     assert model["type"] == "machine-learning-model"
+    assert model["pedigree"]["ancestors"][0]["hashes"] == [{"alg": "SHA-256", "content": "b" * 64}]
     metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
     assert {"type": "top1", "slice": "test data", "value": "0.88 fraction (n=100, measured)"}.items() <= metrics[-1].items()
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ModelSpec to a live model that is known to fit the data: architecture, options, starting weights, output shape."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
@@ -28,8 +26,8 @@ def starting_model(spec: ModelSpec, task: Task, sample: Shape, outputs: int) -> 
         ModelError: it does not build, its weights or its output do not fit.
     """
     model = build(spec, sample, outputs)
-    if spec.weights is not None:
-        weights = read_weights(Path(spec.weights), allow_pickle=spec.allow_pickle)
+    if spec.weights_file is not None:
+        weights = read_weights(spec.weights_file, allow_pickle=spec.allow_pickle)
         apply_weights(model, weights, where=f"model.weights: {spec.weights}")
     _check_output(run_zeros(model, sample), spec, task, sample, outputs)
     run_zeros(model, sample, batch=2)

@@ -13,8 +13,7 @@ import torch
 
 from edgewright.config.model import ModelSpec
 from edgewright.data.dataset import Dataset
-from edgewright.fingerprint import of_code
-from edgewright.onboard.digest import sha256_of
+from edgewright.fingerprint import of_code, of_path
 from edgewright.plugins import working_folder_on_path
 
 KEPT = 2  # the newest, and the one before it in case the disk has damaged the newest
@@ -25,7 +24,7 @@ def training_digest(spec: ModelSpec, data: Dataset, seed: int, metric: str) -> s
     with working_folder_on_path():
         own = [path.partition(":")[0] for path in (spec.architecture, metric) if ":" in path]
         code = [of_code(module) for module in (__name__.rpartition(".")[0], *own)]
-    starting = sha256_of(Path(spec.weights)) if spec.weights else None
+    starting = of_path(Path(spec.weights)) if spec.weights else None
     parts = [spec.model_dump(mode="json"), starting, data.digest, seed, metric, code, torch.__version__]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from edgewright.artifact import Artifact
+from edgewright.artifact import Artifact, Candidate
 from edgewright.drift.facts import DriftFacts
 from edgewright.errors import StoreError
-from edgewright.integrations.services.mlflow import retraining
+from edgewright.integrations.services.mlflow import baseline, retraining
 from edgewright.integrations.services.mlflow.drift import DRIFT_FILES, drift_log
 from edgewright.integrations.services.mlflow.log import release_log, rung_log, write
 from edgewright.integrations.services.mlflow.registry import MlflowRegistry, log_files
@@ -145,6 +145,20 @@ class MlflowTracker(Tracker):
                 raise StoreError(f"{what} is not what was kept", where=self._store.shown, to_do="release again: edgewright run")
             fetched.replace(out)
         return True
+
+    def keep_baseline(self, run_id: str, candidate: Candidate) -> None:
+        """Log the float baseline with the run of the release; what is there already is not logged again."""
+        with self._store.errors("cannot keep the baseline"), self._store.lock():
+            baseline.keep(self._client, run_id, candidate)
+
+    def fetch_baseline(self, run_id: str, release: str, out: Path) -> Candidate:
+        """Download the float baseline of a recorded release into a folder below ``out`` that has its digest as name.
+
+        Raises:
+            StoreError: the record or the baseline is gone, or is not what was promoted.
+        """
+        with self._store.errors(f"cannot download the baseline of run {run_id}"):
+            return baseline.fetch(self._client, run_id, release, out)
 
     def release_of(self, model: str, version: str) -> tuple[ReleaseFacts, str]:
         """What was recorded of the release that made a version, and the name of its target.

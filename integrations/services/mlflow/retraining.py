@@ -7,7 +7,7 @@ from typing import Any
 from edgewright.retraining import Retraining
 
 KIND = "retraining"
-_RELEASE, _DATA, _CHECK, OUTCOME = (f"edgewright.{name}" for name in ("release", "data", "check", "outcome"))
+_RELEASE, _DATA, _CHECK, _PARENT, OUTCOME = (f"edgewright.{name}" for name in ("release", "data", "check", "parent", "outcome"))
 
 
 def tags_of(retraining: Retraining) -> dict[str, str]:
@@ -17,6 +17,7 @@ def tags_of(retraining: Retraining) -> dict[str, str]:
         _RELEASE: retraining.release,
         _DATA: retraining.data,
         _CHECK: retraining.check,
+        _PARENT: retraining.parent,
     }
 
 
@@ -27,6 +28,7 @@ def read(run: Any) -> Retraining:
         release=tags[_RELEASE],
         data=tags[_DATA],
         check=tags[_CHECK],
+        parent=tags.get(_PARENT, ""),
         began=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
         ended=OUTCOME in tags,
     )

@@ -20,7 +20,7 @@ from edgewright.artifact import CandidateFacts, Epoch
 from edgewright.config.model import Augmentation, Training
 from edgewright.config.model_passes import SELF, Distill
 from edgewright.distillation import spec_of, training_of
-from edgewright.fingerprint import of_code
+from edgewright.fingerprint import of_code, of_path
 from edgewright.framework import ModelPassRequest
 from edgewright.integrations.frameworks.pytorch.build import starting_model
 from edgewright.integrations.frameworks.pytorch.fit import Goal, Splits, fit
@@ -31,7 +31,6 @@ from edgewright.integrations.frameworks.pytorch.passes.features import Features,
 from edgewright.integrations.frameworks.pytorch.passes.students import check_distill
 from edgewright.integrations.frameworks.pytorch.passes.teachers import ask, ask_all, teachers_of
 from edgewright.integrations.frameworks.pytorch.randomness import seeded
-from edgewright.onboard.digest import sha256_of
 
 Lesson = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(inputs, what the train split has for targets) -> targets and the teachers' answers."""
@@ -149,5 +148,5 @@ def _further(step: Distill) -> str:
     """Digest what the student depends on beside the request: the code of this pass and of a user's, a teacher's weights."""
     paths = [step.student, *([step.teacher.architecture] if step.teacher else [])]
     parts = [of_code(module) for module in (__name__, *(path.partition(":")[0] for path in paths if ":" in path))]
-    parts += [sha256_of(Path(step.teacher.weights))] if step.teacher else []
+    parts += [of_path(Path(step.teacher.weights))] if step.teacher else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
