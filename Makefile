@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Prerequisites run in the order they are written.
 .NOTPARALLEL:
-.PHONY: help install demo test lint types unit package system-packages clean
+.PHONY: help install demo fleet test lint types unit package system-packages clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,17 @@ $(STAMP): pyproject.toml constraints.txt .ci/model-signing.txt
 
 demo: install ## Release a model trained on scikit-learn's digits to three edge targets
 	cd examples/quickstart && ZENML_CONFIG_PATH=$(CURDIR)/.demo/zenml $(BIN)/edgewright run release.yaml
+
+OPERATIONS := examples/operations
+
+fleet: install $(OPERATIONS)/field.bundle ## Let 200 simulated devices report that their data have drifted; then `edgewright retrain` in examples/operations
+	cd $(OPERATIONS) && rm -rf reports devices && $(BIN)/python simulate_fleet.py 1
+
+$(OPERATIONS)/field.bundle: # what the devices run: the first release, whatever is champion by now
+	cd $(OPERATIONS) && $(BIN)/python make_data.py && ZENML_CONFIG_PATH=$(CURDIR)/.demo/zenml $(BIN)/edgewright run release.yaml
+	cd $(OPERATIONS)/edgewright-out/pump/artifacts && $(BIN)/edgewright verify controller.bundle && cp -r controller ../../../field
+	cd $(OPERATIONS) && tar xf edgewright-out/pump/artifacts/controller.bundle reference.json
+	cp $(OPERATIONS)/edgewright-out/pump/artifacts/controller.bundle $@
 
 test: install system-packages lint types unit ## Lint, types, import contracts and every test
 
@@ -64,4 +75,5 @@ system-packages: ## Debian packages the tests need (chromium for the report, gcc
 	@.ci/system-packages
 
 clean: ## Remove everything that was made here
-	rm -rf $(VENV) build dist .demo examples/quickstart/edgewright-out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	git clean -qfdX examples
+	rm -rf $(VENV) build dist .demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

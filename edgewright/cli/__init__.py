@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line. Commands are imported when they are used, so that `edgewright --help` answers at once.
 
-Exit codes: 0 done, 1 the gate refused, 2 wrong input, 10 drift, 11 watch, 70 a bug in edgewright, 130 interrupted.
+Exit codes are listed in docs/reference/exit-codes.md.
 """
 
 import errno

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from edgewright.config.data import SPLITS
 from edgewright.config.explain import explain
 from edgewright.config.release import ReleaseConfig, Signing
+from edgewright.config.schedule import require_no_schedule
 from edgewright.config.yaml import Document, read_yaml
 from edgewright.errors import ConfigError, nearest
 
@@ -26,6 +27,7 @@ def load_config(path: Path) -> ReleaseConfig:
         ConfigError: all problems of the file, each with its line.
     """
     document = read_yaml(path)
+    require_no_schedule(document, path)
     prefix = _prefix(document, path)
     data = document.data
     for part in prefix:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edgewright.config.explain import explain
+from edgewright.config.schedule import require_no_schedule
 from edgewright.config.yaml import read_yaml
 from edgewright.errors import ConfigError
 
@@ -20,6 +21,7 @@ def load_as(root: type[ConfigT], path: Path) -> ConfigT:
         ConfigError: all problems of the file, each with its line.
     """
     document = read_yaml(path)
+    require_no_schedule(document, path)
     data, prefix = document.data, 0
     for key in ("parameters", "config"):
         if isinstance(data, dict) and key in data:

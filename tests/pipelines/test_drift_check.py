@@ -5,8 +5,11 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
+import drift_fleet
 import pytest
 import yaml
 from drift_fleet import Fleet, edit, make_training, shift_first
@@ -72,6 +75,15 @@ def test_drift_ends_with_10_is_recorded_and_its_page_is_whole(fleet: Fleet) -> N
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"drift.html", "drift.json"}
 
 
+def test_drift_of_a_day_on_which_nobody_checked_is_found_later(fleet: Fleet) -> None:
+    fleet.send_many(20, samples=60, days_ago=3, change=shift_first(2))
+    fleet.send_many(20, samples=60)
+    ended = drift(fleet)
+    assert ended.code == 10, ended.output
+    assert "✓ no drift  phone, all devices, last day" in ended.output
+    assert "✕ drift  phone, all devices, last week" in ended.output
+
+
 def test_a_small_difference_ends_with_11(fleet: Fleet) -> None:
     (fleet.folder / "drift.yaml").write_text("levels: {material: 0.6}\nreports: reports\nreferences: [reference.json]\n")
     fleet.send_many(20, samples=60, change=shift_first(1))
@@ -118,3 +130,26 @@ def test_from_a_release_to_its_devices_by_zenml(project: Project) -> None:
     client = MlflowClient(f"sqlite:///{project.folder}/edgewright-out/mlflow.db")
     runs = client.search_runs(["1"], "tags.`edgewright.kind` = 'drift'")
     assert [run.info.status for run in runs] == ["FINISHED"]
+
+
+@pytest.mark.parametrize(
+    ("by", "more", "code"),
+    [
+        (0, {}, 0),
+        (1, {}, 10),
+        (1, {"config": {"levels": {"material": 0.6}}}, 11),
+        (0, {"schedule": {"cron_expression": "0 4 * * *"}}, 1),
+    ],
+)
+def test_zenml_passes_on_the_codes_that_schedulers_act_on(
+    by: float, more: dict[str, Any], code: int, reference: Reference, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift_fleet, "NOW", time.time())
+    write(reference, project.folder / "reference.json")
+    Fleet(reference, project.folder).send_many(20, samples=60, change=shift_first(by))
+    config = {"reports": "reports", "references": ["reference.json"], **more.pop("config", {})}
+    (project.folder / "drift.yaml").write_text(yaml.safe_dump({"parameters": {"config": config}, **more}))
+    ended = project.start("pipeline", "run", "edgewright.drift_check", "-c", "drift.yaml", program="zenml.cli.cli:cli").end()
+    assert ended.code == code, ended.output
+    said = {0: "✓ no drift", 10: "Error: drift: phone", 11: "Error: watch: phone", 1: "does not support scheduling"}
+    assert said[code] in ended.output

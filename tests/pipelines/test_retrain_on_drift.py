@@ -176,7 +176,7 @@ def test_a_warm_start_goes_on_from_the_champion_s_baseline_and_from_no_other(
     )
     assert died.killed, died.output
     assert champions(project) == champion + 1
-    code, said = retrain(project, "july", **warm)
+    code, said = retrain(project, "july", start="warm")  # what goes on need not cool down
     assert code == 0, said
     assert "train_baseline" not in project.ran()
     assert champions(project) == champion + 1

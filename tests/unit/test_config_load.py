@@ -11,6 +11,7 @@ from edgewright.config import Budget, ReleaseConfig
 from edgewright.config.data import DataSpec
 from edgewright.config.load import explain, load_config
 from edgewright.config.reference import render
+from edgewright.config.retrain import load_retrain_config
 from edgewright.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,16 @@ TARGETS = "targets: [{name: phone, runtime: onnxruntime}]\n"
 def load(folder: Path, text: str) -> ReleaseConfig:
     (folder / "release.yaml").write_text(text, encoding="utf-8")
     return load_config(folder / "release.yaml")
+
+
+def test_a_schedule_is_refused_by_a_command_that_runs_once(tmp_path: Path) -> None:
+    text = "schedule: {cron_expression: '0 4 * * *'}\nparameters:\n  config:\n    "
+    with pytest.raises(ConfigError, match="asks for a schedule, and this command runs once") as refused:
+        load(tmp_path, text + TARGETS)
+    assert (refused.value.where, "retrain-on-drift.md" in refused.value.to_do) == ("release.yaml:1  schedule", True)
+    (tmp_path / "retrain.yaml").write_text(text + "release: release.yaml\n")
+    with pytest.raises(ConfigError, match="asks for a schedule"):
+        load_retrain_config(tmp_path / "retrain.yaml")
 
 
 def test_the_bare_form_and_the_form_of_zenml_are_the_same(tmp_path: Path) -> None:
