@@ -183,6 +183,7 @@ def test_a_warm_start_goes_on_from_the_champion_s_baseline_and_from_no_other(
 
     facts = facts_of(project)
     assert facts["candidate"]["parent"] == before["candidate_digest"]
+    assert "Warm start from" in (project.out / "report.html").read_text()
     assert facts["candidate"]["history"][0]["train_loss"] < before["candidate"]["history"][0]["train_loss"] / 2
     bundle = project.out / "artifacts" / "phone.bundle"
     bill = json.loads(archive.content(bundle, archive.read(bundle)[BOM], 10**7))
