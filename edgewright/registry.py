@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config.release import Tracking
+from edgewright.errors import StoreError
 from edgewright.measure import Frozen
 from edgewright.retraining import Retraining
 
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
 def store_uri(tracking: Tracking, output: Path = Path()) -> str:
     """Return the store's URI: as configured, from MLFLOW_TRACKING_URI, or a sqlite file in the output folder."""
     return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{output.absolute() / 'mlflow.db'}"
+
+
+def require_store(uri: str) -> None:
+    """Make sure that a sqlite store is there, where one is asked what it holds: an empty one would be made, and say nothing.
+
+    Raises:
+        StoreError: it is not.
+    """
+    database = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    if uri.startswith("sqlite:///") and not database.exists():
+        raise StoreError(
+            "nothing was released here: there is no tracking store",
+            where=str(database),
+            to_do="go to the folder of release.yaml, or give --config release.yaml, or name the store in MLFLOW_TRACKING_URI",
+        )
 
 
 def for_steps(tracking: Tracking, output: Path) -> Tracking:
@@ -85,6 +101,10 @@ class Registry(ABC):
     @abstractmethod
     def history(self, model: str) -> list[Kept]:
         """Every entry of the model's history, in the order of their numbers."""
+
+    @abstractmethod
+    def histories(self) -> list[str]:
+        """Names of the models that have a history."""
 
     @abstractmethod
     def append(self, model: str, envelope: str, version: str, summary: str) -> int:
@@ -164,6 +184,10 @@ class Tracker(ABC):
     @abstractmethod
     def keep_bundle(self, run_id: str, artifact: Artifact, bundle: Path) -> dict[str, str]:
         """Keep a signed bundle with the recorded release that holds its artifact; return the tags by which it is found."""
+
+    @abstractmethod
+    def keep_report(self, digest: str, *files: Path) -> None:
+        """Keep the report of a recorded release anew, now that it is known what was not promoted."""
 
     @abstractmethod
     def fetch_bundle(self, model: str, version: str, out: Path) -> bool:

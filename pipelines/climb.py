@@ -45,8 +45,8 @@ class Climb:
     rungs: list[RungFacts] = field(default_factory=list)
     stop: Stop | None = None
     passed: bool = False
-    judged: Handle | None = None
-    """The artifact that the gate judged last."""
+    judged: Stop | None = None
+    """What the gate judged last."""
     looks: int = 0
     _standing: dict[int, tuple[Attempt, Standing]] = field(default_factory=dict)
     """Rungs that passed screening and were not judged yet, by their index."""
@@ -77,7 +77,7 @@ class Climb:
         self.rungs[self.stop.index] = self.rungs[self.stop.index].model_copy(update=judged)
         self.ladder.learn(self.rungs[self.stop.index])
         self.looks += 1
-        self.judged = self.stop.artifact
+        self.judged = self.stop
         self.passed = verdict.outcome == "pass"
         if self.passed:
             self._leave_the_others()

@@ -3,7 +3,6 @@
 
 import fcntl
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +16,17 @@ from edgewright import __version__
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config import ModelSpec, ReleaseConfig, Signing, Target, Tracking
 from edgewright.data.dataset import Dataset
-from edgewright.drift.reference import make_reference
-from edgewright.drift.reference import write as write_reference
 from edgewright.errors import GateRefused, StoreError
 from edgewright.fingerprint import of_code, of_path, toolchain
 from edgewright.metrics import metric
 from edgewright.pipelines.climb import Climb, outcome_of
 from edgewright.pipelines.context import Context
+from edgewright.pipelines.deliver import deliver, deliver_bundles, describe
 from edgewright.plugins import create
 from edgewright.promotion.chain import Chain
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.place import policy_of
-from edgewright.promotion.release import REFUSED
+from edgewright.promotion.release import REFERENCE_SUFFIX, REFUSED
 from edgewright.registry import Champion, Tracker, for_steps, store_uri
 from edgewright.report import release_json
 from edgewright.report.facts import CheckResult, ConfusionChange, ReleaseFacts, TargetFacts
@@ -141,67 +139,66 @@ def conclude(facts: ReleaseFacts, climbs: list[Climb], context: Context, tracker
     Raises:
         GateRefused: at least one target was not promoted.
     """
-    digest, tracking, signing = release_json.digest_of(facts), context.tracking, context.config.signing
-    html = report_release(facts).load()
-    passed = {climb.target.name: climb.stop.artifact for climb in climbs if climb.passed and climb.stop}
-    artifacts: dict[str, Artifact] = {name: handle.load() for name, handle in passed.items()}
-    ledgers = {name: _ledger(tracker, tracking, f"{facts.release}-{name}", folder.parent) for name in artifacts}
-    run_id = tracker.recorded(digest)
-    if run_id is None or not all(_in_place(ledgers[name], artifact, run_id) for name, artifact in artifacts.items()):
-        # The report reaches the output folder after promotion: what lies there never claims what did not happen.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as staged:
-            write_report(facts, Path(staged), html)
-            _describe(artifacts, climbs, context.dataset.load(), Path(staged) / "references")
-            baseline, handles, output = context.baseline.candidate, list(passed.values()), str(folder.parent)
-            promote_release(facts, digest, baseline, handles, list(passed), tracking, signing, staged, output)
-    refused = {climb.target.name: climb.judged.load() for climb in climbs if climb.judged and not climb.passed}
-    _deliver(artifacts, folder / "artifacts", SUFFIX, *([MODEL_SIGNATURE] if signing.model_signing else []))
-    _deliver(refused, folder / REFUSED)
-    for name, ledger in ledgers.items():
-        champion = ledger.read().champion
-        if champion is not None and champion.digest == artifacts[name].digest:
+    dataset, html, signing = context.dataset.load(), report_release(facts).load(), context.config.signing
+    judged: dict[str, Artifact] = {climb.target.name: climb.judged.artifact.load() for climb in climbs if climb.judged}
+    passed = {climb.target.name: judged[climb.target.name] for climb in climbs if climb.passed}
+    ledgers = {name: _ledger(tracker, context.tracking, f"{facts.release}-{name}", folder.parent) for name in passed}
+    run_id = tracker.recorded(release_json.digest_of(facts))
+    # The report reaches the output folder after promotion: what lies there never claims what did not happen.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as name:
+        staged = Path(name)
+        if run_id is None or not all(_in_place(ledgers[name], artifact, run_id) for name, artifact in passed.items()):
+            write_report(facts, staged, html)
+            describe(passed, climbs, dataset, staged / "references")
+            facts = facts.with_refusals(_promote(facts, passed, climbs, context, staged, folder))
+        if any(target.not_promoted for target in facts.targets):
+            html = report_release(facts).load()
+            tracker.keep_report(release_json.digest_of(facts), *write_report(facts, staged, html))
+        promoted = {name: each for name, each in passed.items() if name not in {target.name for target in facts.refused}}
+        others = {name: each for name, each in judged.items() if name not in promoted}
+        deliver(promoted, folder / "artifacts", SUFFIX, *([MODEL_SIGNATURE] if signing.model_signing else []))
+        deliver(others, folder / REFUSED, SUFFIX, REFERENCE_SUFFIX)
+        deliver_bundles(set(others) & set(passed), staged, folder / REFUSED)
+    for name in promoted:
+        champion = ledgers[name].read().champion
+        if champion is not None and champion.digest == promoted[name].digest:
             tracker.fetch_bundle(champion.model, champion.version, folder / "artifacts" / f"{name}{SUFFIX}")
             if signing.model_signing:
                 signature = folder / "artifacts" / f"{name}{MODEL_SIGNATURE}"
-                sign_model(artifacts[name], champion.model, signer_for(signing), signature)
-    _describe(artifacts, climbs, context.dataset.load(), folder / "references")
-    page, facts_file = write_report(facts, folder, html)
-    console = Console()
+                sign_model(promoted[name], champion.model, signer_for(signing), signature)
+    describe(promoted, climbs, dataset, folder / "references")
+    describe(others, climbs, dataset, folder / REFUSED, REFERENCE_SUFFIX)
+    _tell(facts, write_report(facts, folder, html), tracker, folder)
+
+
+def _promote(
+    facts: ReleaseFacts, passed: dict[str, Artifact], climbs: list[Climb], context: Context, staged: Path, folder: Path
+) -> dict[str, str]:
+    """Record, sign and promote; return why targets were not promoted that passed."""
+    handles = [climb.judged.artifact for climb in climbs if climb.judged and climb.passed]
+    signing, digest = context.config.signing, release_json.digest_of(facts)
+    baseline, output = context.baseline.candidate, str(folder.parent)
+    not_promoted: dict[str, str] = promote_release(
+        facts, digest, baseline, handles, list(passed), context.tracking, signing, str(staged), output
+    ).load()
+    return not_promoted
+
+
+def _tell(facts: ReleaseFacts, written: tuple[Path, Path], tracker: Tracker, folder: Path) -> None:
+    """Print how it ended, and where everything lies.
+
+    Raises:
+        GateRefused: at least one target was not promoted.
+    """
+    console, (page, facts_file) = Console(), written
     render_table(facts, console)
-    signed = f"signed   {folder / 'artifacts'}/*{SUFFIX} by key {facts.key[:12]}\n" if artifacts and facts.key else ""
+    promoted = len(facts.targets) > len(facts.refused)
+    signed = f"signed   {folder / 'artifacts'}/*{SUFFIX} by key {facts.key[:12]}\n" if promoted and facts.key else ""
     shown = f"report   {page}\nfacts    {facts_file}\n{signed}mlflow   {tracker.shown}"
     console.print(shown, soft_wrap=True, highlight=False)
     if facts.refused:
         names = ", ".join(target.name for target in facts.refused)
         raise GateRefused(f"{len(facts.refused)} of {len(facts.targets)} targets not promoted: {names}", where=str(page))
-
-
-def _deliver(artifacts: dict[str, Artifact], folder: Path, *beside: str) -> None:
-    """Lay artifacts into the output folder, and take away what an earlier run left of targets that ended otherwise now.
-
-    Args:
-        artifacts: by target.
-        folder: to lay them into.
-        beside: endings of files that may lie beside an artifact.
-    """
-    kept = {f"{name}{ending}" for name in artifacts for ending in ("", *beside)}
-    for stale in folder.iterdir() if folder.is_dir() else ():
-        if stale.name not in kept:
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    for name, artifact in artifacts.items():
-        artifact.copy_to(folder / name)
-
-
-def _describe(artifacts: dict[str, Artifact], climbs: list[Climb], dataset: Dataset, folder: Path) -> None:
-    """Write what each artifact was trained on and answers, for drift: references/<target>.json; those of other targets go."""
-    for stale in folder.glob("*.json"):
-        if stale.stem not in artifacts:
-            stale.unlink()
-    for climb in climbs:
-        name = climb.target.name
-        if climb.stop is not None and name in artifacts:
-            reference = make_reference(artifacts[name].digest, name, dataset, climb.stop.test.load().outputs())
-            write_reference(reference, folder / f"{name}.json")
 
 
 def _target_facts(climb: Climb, dataset: Dataset, baseline: Baseline) -> TargetFacts:

@@ -9,11 +9,12 @@ from zenml import step
 
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config import Signing, Tracking
+from edgewright.errors import GateRefused
 from edgewright.plugins import create
 from edgewright.progress import stage
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.place import policy_of
-from edgewright.promotion.promote import promote, weigh
+from edgewright.promotion.promote import promote
 from edgewright.promotion.release import Offer, Recorded
 from edgewright.registry import store_uri
 from edgewright.report.facts import ReleaseFacts
@@ -33,8 +34,10 @@ def promote_release(
     signing: Signing,
     files: str,
     output: str,
-) -> Annotated[dict[str, str], "versions"]:
+) -> Annotated[dict[str, str], "not_promoted"]:
     """Record runs, then sign, register and promote; never cached, since the registry is asked and not the cache.
+
+    What the gate passed is recorded and signed also where it is not promoted, so that it can be promoted later.
 
     Args:
         facts: the whole release.
@@ -44,34 +47,35 @@ def promote_release(
         names: the targets they passed for, in the same order.
         tracking: where to record, and the policy of promotion.
         signing: the key.
-        files: folder with report.html, release.json, and references/<target>.json for drift.
+        files: folder with report.html, release.json, and references/<target>.json for drift; the signed bundles are written
+            into it.
         output: folder for the mirrors of histories where the store is a server.
 
     Returns:
-        Registered model name to promoted version.
-
-    Raises:
-        GateRefused: the policy does not allow it, or another release was promoted since the champion was judged against;
-            nothing was recorded.
+        Name of each target that was not promoted to why: the policy does not allow it, or another release was promoted since
+        the champion was judged against.
     """
     tracker = create("services", "mlflow")
     tracker.connect(store_uri(tracking), tracking.experiment)
     policy, signer = policy_of(tracking), signer_for(signing)
     passed = dict(zip(names, artifacts, strict=True))
     offers = [Offer(facts, target, passed[target.name]) for target in facts.targets if target.name in passed]
+    not_promoted: dict[str, str] = {}
     ledgers = [Ledger.of(offer.model, tracker, policy, Path(output)) for offer in offers]
     with stage("Recording and promoting"):
-        for offer, ledger in zip(offers, ledgers, strict=True):  # before anything is recorded that would not be true
-            weigh(offer, tracker, ledger, signer)
         run_id = tracker.recorded(digest) or tracker.record(facts, digest, Path(files), passed)
         tracker.keep_baseline(run_id, baseline)
-        finished, done = tracker.recorded_at(run_id), []
+        finished = tracker.recorded_at(run_id)
         for offer, ledger in zip(offers, ledgers, strict=True):
             bundle = Path(files) / f"{offer.target.name}{SUFFIX}"
             reference = (Path(files) / "references" / f"{offer.target.name}.json").read_bytes()
             sign_target(facts, offer.target, offer.artifact, run_id, finished, signer, bundle, reference)
             tags = tracker.keep_bundle(run_id, offer.artifact, bundle) | {"edgewright.key": signer.public_key.keyid}
-            done.append(promote(offer, Recorded(run_id, tags), tracker, ledger, signer))
-    for line in [line for each in done for line in each.repaired]:
-        click.echo(f"repaired: {line}", err=True)
-    return {each.champion.model: each.champion.version for each in done}
+            try:
+                done = promote(offer, Recorded(run_id, tags), tracker, ledger, signer)
+            except GateRefused as refusal:  # it stops no other target
+                not_promoted[offer.target.name] = f"{refusal.what}. To do: {refusal.to_do}."
+                continue
+            for line in done.repaired:
+                click.echo(f"repaired: {line}", err=True)
+    return not_promoted

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgewright.errors import ConfigError, GateRefused, StoreError
+from edgewright.errors import ConfigError, GateRefused
 
 if TYPE_CHECKING:
     from edgewright.config import ReleaseConfig
@@ -70,6 +70,7 @@ def rollback(model: str | None, target: str | None, reason: str, config: Path | 
     place, models = _models(model, target, config)
     if len(models) != 1:
         raise ConfigError("there are several models", to_do=f"name one of: {', '.join(models)}")
+    place.require_history(models[0])
     _tell(roll_back(place.ledger(models[0]), place.signer, reason))
 
 
@@ -95,8 +96,8 @@ def history(model: str | None, target: str | None, verify: bool, repair: bool, c
     for each in models:
         ledger = place.ledger(each)
         chain = ledger.look()
-        if model and not chain.numbers:
-            raise StoreError(f"there is no history of {model} here", where=str(ledger.mirror.parent), to_do="check its name")
+        if (model or (verify and len(models) == 1)) and not chain.numbers:
+            place.require_history(each)
         misplaced = ledger.misplaced(chain) if not chain.problems else []
         history_table(chain, place.policy, Console())
         for problem in [*chain.problems, *misplaced, *chain.disallowed]:
@@ -107,13 +108,20 @@ def history(model: str | None, target: str | None, verify: bool, repair: bool, c
                 click.echo(f"repaired: {line}")
             misplaced = []
         wrong += [f"{each}: {problem}" for problem in [*chain.problems, *misplaced, *chain.disallowed]]
-        if verify and not wrong:
+        if verify and not wrong and not chain.numbers:
+            click.echo("– there is no entry yet, and so nothing to verify")
+        elif verify and not wrong:
             counted = f"{len(chain.valid)} valid, {len(chain.void)} void"
             click.echo(
                 f"✓ every entry signed and in its place ({counted}); aliases as the history says; mirror {ledger.mirror}"
             )
     if verify and wrong:
-        raise GateRefused(f"{len(wrong)} things are wrong, the first: {wrong[0]}", to_do="see above")
+        more = f" (and {len(wrong) - 1} more, above)" if len(wrong) > 1 else ""
+        raise GateRefused(
+            f"this is wrong: {wrong[0]}{more}",
+            where=place.tracker.shown,
+            to_do="docs/how-to/champion-and-rollback.md says what to do when a history is wrong",
+        )
 
 
 @click.command()
@@ -164,7 +172,7 @@ def drill(release: Path, target: str | None, config: Path | None) -> None:
     drill_table(facts, Console())
     record = (release if release.is_dir() else release.parent) / "drill.json"
     write_text(record, facts.model_dump_json(indent=1) + "\n")
-    click.echo(f"seconds  {record.absolute()}")
+    click.echo(f"seconds  {record.resolve()}")
 
 
 def _models(model: str | None, target: str | None, config: Path | None) -> "tuple[Place, list[str]]":
@@ -193,12 +201,13 @@ def _side(text: str, target: str | None, config: Path | None) -> "Side":
         facts, folder = facts_in(Path(text))
         return Side(str(folder.name), facts, target_in(facts, target))
     model, mark, which = text.partition("@") if "@" in text else text.partition("/")
-    if not mark or not which:
+    if not mark or not which or (mark == "/" and not which.isdecimal()):
         raise ConfigError(
             f"{text!r} is neither a folder of a release nor a version",
             to_do="such as edgewright-out/digits, digits-phone@champion, digits-phone@rollback or digits-phone/3",
         )
     place, _ = _models(model, None, config)
+    place.require_history(model)
     version = place.ledger(model).version(which)
     facts, name = place.tracker.release_of(model, version)
     return Side(f"{model} version {version}", facts, target_in(facts, name))
@@ -220,3 +229,5 @@ def _tell(done: "Done") -> None:
     click.echo(
         f"{done.champion.model}: champion is{stays} version {done.champion.version} ({done.champion.digest[:12]}){before}"
     )
+    if done.bundle is not None:
+        click.echo(f"signed: {done.bundle}, which says that it was overridden; verify and publish take it with --overridden")

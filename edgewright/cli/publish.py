@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edgewright.cli.verify import KEYS, trusted_keys
+from edgewright.cli.verify import KEYS, OVERRIDDEN, trusted_keys
 
 KEY_FOLDERS = click.option(
     "--keys",
@@ -26,8 +26,14 @@ KEY_FOLDERS = click.option(
 @KEY_FOLDERS
 @click.option("--family", metavar="NAME", help="Target family, with keys of its own; left out, the runtime's name.")
 @KEYS
+@OVERRIDDEN
 def publish(
-    bundles: tuple[Path, ...], folder: Path, folders: tuple[Path, ...], family: str | None, keys: tuple[Path, ...]
+    bundles: tuple[Path, ...],
+    folder: Path,
+    folders: tuple[Path, ...],
+    family: str | None,
+    keys: tuple[Path, ...],
+    overridden: bool,
 ) -> None:
     """Offer signed bundles in a repository.
 
@@ -38,6 +44,6 @@ def publish(
     from edgewright.trust.verify import checked
 
     trusted = trusted_keys(keys)
-    found = [checked(bundle, trusted) for bundle in bundles]
+    found = [checked(bundle, trusted, overridden=overridden) for bundle in bundles]
     for line in create("services", "tuf").publish(found, folder, folders, family):
         click.echo(line)

@@ -22,9 +22,15 @@ KEYS = click.option(
 )
 
 
+OVERRIDDEN = click.option(
+    "--overridden", is_flag=True, help="Take also what the gate refused, and a person promoted all the same."
+)
+
+
 @click.command()
 @click.argument("bundle", metavar="FILE|URL")
 @KEYS
+@OVERRIDDEN
 @click.option(
     "--root",
     metavar="ROOT",
@@ -34,7 +40,7 @@ KEYS = click.option(
 @click.option(
     "--extract", metavar="FOLDER", type=click.Path(path_type=Path), help="Write the artifact there when everything holds."
 )
-def verify(bundle: str, keys: tuple[Path, ...], root: Path | None, extract: Path | None) -> None:
+def verify(bundle: str, keys: tuple[Path, ...], overridden: bool, root: Path | None, extract: Path | None) -> None:
     """Check a signed bundle, all of it.
 
     Each check that was made is printed. A file is checked offline. A URL (https://…, http://… or file://…) names a bundle
@@ -51,13 +57,13 @@ def verify(bundle: str, keys: tuple[Path, ...], root: Path | None, extract: Path
             raise ConfigError(
                 "--root is for a bundle in a repository", where="--root", to_do="give its URL, or leave --root out"
             )
-        _tell(checked(Path(bundle), trusted, _line), extract)
+        _tell(checked(Path(bundle), trusted, _line, overridden=overridden), extract)
         return
     from edgewright.plugins import create
 
     with tempfile.TemporaryDirectory(prefix="edgewright-verify-") as folder:
         file = create("services", "tuf").fetch(bundle, root, Path(folder), _line)
-        _tell(checked(file, trusted, _line), extract)
+        _tell(checked(file, trusted, _line, overridden=overridden), extract)
 
 
 def trusted_keys(files: tuple[Path, ...]) -> list[Any]:
@@ -77,7 +83,8 @@ def trusted_keys(files: tuple[Path, ...]) -> list[Any]:
 
 
 def _line(check: "Check") -> None:
-    click.echo(click.style("✓ ", fg="green") + f"{check.name:<18} {check.found}")
+    passed = not check.found.startswith("NO PASS")
+    click.echo(click.style("✓ " if passed else "! ", fg="green" if passed else "yellow") + f"{check.name:<18} {check.found}")
 
 
 def _tell(bundle: "SignedBundle", extract: Path | None) -> None:

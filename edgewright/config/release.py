@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ReleaseConfig: the whole of release.yaml."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ class Tracking(Config):
     @field_validator("uri")
     @classmethod
     def _without_password(cls, uri: str | None) -> str | None:
-        if uri is not None and urlsplit(uri).password:
+        if uri is not None and (urlsplit(uri).password or re.search(r"[?&]\w*(password|passwd)=", uri)):
             raise ValueError("it holds a password, which reports and runs would show; put the URI into MLFLOW_TRACKING_URI")
         return uri
 

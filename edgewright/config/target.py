@@ -40,6 +40,10 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600}
 Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=1)]
 
 
+#: what stands beside a target's artifact and model under its name and more
+_TAKEN = {".bundle": "signed bundles", ".history": "histories in the registry", ".json": "sketches for drift"}
+
+
 class Target(Config):
     """One place the model is released to."""
 
@@ -68,6 +72,14 @@ class Target(Config):
     fleet: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)] | None = None
     """Several devices by name, each with options of its own beside `device_options`. Every one runs the artifact, and the gate
     takes the worst, rule by rule."""
+
+    @field_validator("name")
+    @classmethod
+    def _no_name_of_ours(cls, name: str) -> str:
+        for suffix, what in _TAKEN.items():
+            if name.endswith(suffix):
+                raise ValueError(f"a target's name must not end in {suffix!r}: so {what} are named; leave the ending out")
+        return name
 
     @field_validator("fleet")
     @classmethod

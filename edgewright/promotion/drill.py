@@ -64,7 +64,11 @@ def drill(offer: Offer, recorded: Recorded, place: Place) -> DrillFacts:
         )
     against = doubts(offer, other, place.policy, tracker, now())
     if against:
-        raise GateRefused(f"{model} would not be promoted in a drill: {'; '.join(against)}", where=f"history of {model}")
+        raise GateRefused(
+            f"{model} would not be promoted in a drill: {'; '.join(against)}",
+            where=f"history of {model}",
+            to_do="drill with a release that could be promoted now, such as the champion's own",
+        )
     for what in ("promote", "rollback"):
         require_allowed(place.policy, place.signer.public_key.keyid, what, model, now())
 

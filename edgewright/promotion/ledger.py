@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgewright.errors import GateRefused, StoreError
+from edgewright.errors import ConfigError, GateRefused, StoreError, nearest
 from edgewright.promotion.chain import Chain, read_chain
 from edgewright.promotion.entry import Action, Entry, VerdictRef, hash_of, now, payload, signed, who_signs
 from edgewright.promotion.policy import Policy, require_allowed
@@ -74,13 +74,22 @@ class Ledger:
 
         Raises:
             StoreError: the model has no such champion.
+            ConfigError: it is none of these.
         """
-        if which not in ALIASES:
+        if which.isdecimal():
             return which
+        if which not in ALIASES:
+            raise ConfigError(
+                f"{which!r} is no version of {self.model}; {nearest(which, ALIASES)}", to_do="or give a number, such as 3"
+            )
         chain = self.read()
         found = chain.champion if which == "champion" else chain.rollback
         if found is None:
-            raise StoreError(f"{self.model} has no {which}", where=f"history of {self.model}")
+            raise StoreError(
+                f"{self.model} has no {which}",
+                where=f"history of {self.model}",
+                to_do=f"edgewright history {self.model} shows what there is",
+            )
         return found.version
 
     def append(self, chain: Chain, change: Change, signer: "Signer") -> Chain:

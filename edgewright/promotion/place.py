@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgewright.config.release import ReleaseConfig, Signing, Tracking
+from edgewright.errors import StoreError, nearest
 from edgewright.plugins import create
 from edgewright.promotion.entry import now
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import Policy, load_policy, require_allowed
 from edgewright.promotion.release import Offer, Recorded, facts_in, offer_of, target_in
-from edgewright.registry import Tracker, store_uri
+from edgewright.registry import Tracker, require_store, store_uri
 from edgewright.trust.keys import signer_for
 
 if TYPE_CHECKING:
@@ -40,10 +41,16 @@ class Place:
 
     @classmethod
     def at(cls, tracking: Tracking, signing: Signing, output: Path) -> "Place":
-        """Connect to a store; where it is left out, to the one in the output folder."""
-        policy = policy_of(tracking)
+        """Connect to a store; where it is left out, to the one in the output folder.
+
+        Raises:
+            StoreError: it is not there, or cannot be reached.
+            ConfigError: the policy is wrong.
+        """
+        policy, uri = policy_of(tracking), store_uri(tracking, output)
+        require_store(uri)
         tracker: Tracker = create("services", "mlflow")
-        tracker.connect(store_uri(tracking, output), tracking.experiment)
+        tracker.connect(uri, tracking.experiment)
         return cls(tracker, policy, output, signing)
 
     @cached_property
@@ -68,6 +75,20 @@ class Place:
             return listed
         signed = {link.entry.who.key_id: link.entry.who for link in self.ledger(model).read().valid}
         return [self.signer.public_key, *(Key.from_dict(who.key_id, dict(who.public_key)) for who in signed.values())]
+
+    def require_history(self, model: str) -> None:
+        """Make sure that a model has a history.
+
+        Raises:
+            StoreError: it has none; the message names those that have.
+        """
+        known = self.tracker.registry.histories()
+        if model not in known:
+            raise StoreError(
+                f"there is no history of {model}; " + (nearest(model, known) if known else "nothing was promoted yet"),
+                where=self.tracker.shown,
+                to_do="name a registered model, <release>-<target>, and with --config the store that it is in",
+            )
 
     def ledger(self, model: str) -> Ledger:
         """Find the history of a model."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from edgewright.config.base import Config, Name
-from edgewright.errors import ConfigError, GateRefused, nearest
+from edgewright.errors import ConfigError, GateRefused, StoreError, nearest
 from edgewright.promotion.entry import Action
 
 if TYPE_CHECKING:
@@ -115,6 +115,12 @@ def load_policy(path: Path | None) -> Policy:
 
     if path is None:
         return OpenPolicy()
+    if not path.is_file():
+        raise ConfigError(
+            "there is no policy file, and nothing is promoted without what it says",
+            where=str(path.absolute()),
+            to_do="correct tracking.policy, or write the file: docs/how-to/promotion-policy.md shows one",
+        )
     document = read_yaml(path)
     try:
         policy = Policy.model_validate(document.data)
@@ -125,9 +131,16 @@ def load_policy(path: Path | None) -> Policy:
             to_do="correct the lines above; every key is described in docs/how-to/promotion-policy.md",
         ) from None
     folder = path.absolute().parent
-    return policy.model_copy(
+    policy = policy.model_copy(
         update={"keys": {name: str(folder / Path(file).expanduser()) for name, file in policy.keys.items()}}
     )
+    try:
+        policy.trusted()
+    except StoreError as error:
+        raise ConfigError(
+            f"a key of the policy is none: {error.what}", where=error.where, to_do=f"correct 'keys' in {path}"
+        ) from None
+    return policy
 
 
 def require_allowed(policy: Policy, key_id: str, what: Action, model: str, when: datetime) -> None:

@@ -2,6 +2,7 @@
 """Promotion and rollback: the one way to a champion, for releases, the command line and the pipeline alike."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgewright.errors import ConfigError, GateRefused
@@ -9,9 +10,11 @@ from edgewright.promotion.chain import Chain
 from edgewright.promotion.entry import Action, VerdictRef, now
 from edgewright.promotion.ledger import Change, Ledger
 from edgewright.promotion.policy import require_allowed
-from edgewright.promotion.release import Offer, Recorded, doubts
+from edgewright.promotion.release import REFERENCE_SUFFIX, Offer, Recorded, doubts
 from edgewright.registry import Champion, Tracker
 from edgewright.report.release_json import digest_of
+from edgewright.trust.release import sign_target
+from edgewright.trust.verdict import Override
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -26,6 +29,8 @@ class Done:
     repaired: tuple[str, ...]
     """Aliases that were not where the history had them, and are again."""
     overruled: tuple[str, ...] = ()
+    bundle: Path | None = None
+    """Of an override of the gate's verdict: the bundle that was signed, which says so."""
 
     @property
     def changed(self) -> bool:
@@ -60,7 +65,8 @@ def weigh(
         raise GateRefused(
             f"{offer.model} is not promoted: {'; '.join(against)}",
             where=f"alias 'champion' of {offer.model}, which stays as it is",
-            to_do="edgewright run: the challenger is then held against the present champion, on present data and code",
+            to_do="edgewright run, which judges against the present champion, on present data and code; or, where the policy "
+            "lets your key do it, edgewright promote with --override --reason '…'",
         )
     return Weighed(chain, what, against)
 
@@ -94,14 +100,35 @@ def promote(
     before, misplaced = chain.champion, tuple(ledger.misplaced(chain))
     version = tracker.registry.register(offer.model, offer.artifact, recorded.run_id, offer.tags | recorded.tags)
     if before is not None and before.digest == offer.artifact.digest:
-        ledger.settle()
-        return Done(before, before, misplaced)
+        return Done(before, before, misplaced, bundle=_sign_override(offer, recorded, tracker, ledger.settle(), signer))
     champion = Champion(model=offer.model, version=version, digest=offer.artifact.digest, run=recorded.run_id)
     verdict = VerdictRef(run_id=recorded.run_id, release=digest_of(offer.facts), outcome=offer.target.outcome)
     why = reason.strip() or f"release {offer.facts.release} passed the gate"
     ledger.append(chain, Change(what, champion, verdict, why, against), signer)
-    ledger.settle()
-    return Done(champion, before, misplaced, against)
+    chain = ledger.settle()
+    return Done(champion, before, misplaced, against, _sign_override(offer, recorded, tracker, chain, signer))
+
+
+def _sign_override(offer: Offer, recorded: Recorded, tracker: Tracker, chain: Chain, signer: "Signer") -> Path | None:
+    """Sign what was promoted although the gate did not pass it; the bundle says so, and who decided it. Done once.
+
+    It is made of the history's entry, and so after it: what lost a race has none. Whoever overrode signs, and nobody else.
+    """
+    if offer.target.outcome == "pass":
+        return None
+    entry = next(link.entry for link in reversed(chain.valid) if link.entry.digest == offer.artifact.digest)
+    if tracker.fetch_bundle(offer.model, entry.version, offer.bundle):
+        return offer.bundle
+    if entry.what != "override" or entry.who.key_id != signer.public_key.keyid:
+        return None
+    by = Override(who=entry.who.name, key=entry.who.key_id, when=entry.when, why=entry.why, overruled=entry.overruled)
+    sketches = offer.bundle.with_suffix(REFERENCE_SUFFIX)
+    reference = sketches.read_bytes() if sketches.is_file() else None
+    finished = tracker.recorded_at(recorded.run_id)
+    sign_target(offer.facts, offer.target, offer.artifact, recorded.run_id, finished, signer, offer.bundle, reference, by)
+    tags = tracker.keep_bundle(recorded.run_id, offer.artifact, offer.bundle) | {"edgewright.key": entry.who.key_id}
+    tracker.registry.register(offer.model, offer.artifact, recorded.run_id, tags)
+    return offer.bundle
 
 
 def roll_back(ledger: Ledger, signer: "Signer", reason: str = "") -> Done:
@@ -114,7 +141,7 @@ def roll_back(ledger: Ledger, signer: "Signer", reason: str = "") -> Done:
     before, champion = chain.champion, chain.rollback
     if champion is None:
         raise GateRefused(
-            f"{ledger.model} has no champion before {'this one' if before else 'any'}",
+            f"{ledger.model} has no champion {'before this one' if before else 'yet'}",
             where=f"history of {ledger.model}",
             to_do=f"edgewright history {ledger.model} shows what there is",
         )

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
 REFUSED = "refused"
-"""Folder, beside artifacts/, of what was judged last for targets that did not pass."""
+"""Folder, beside artifacts/, of what was judged last for targets that were not promoted."""
+REFERENCE_SUFFIX = ".reference.json"
+"""Of the sketches of the training data, beside what the gate refused: an override signs them with it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Offer:
     def model(self) -> str:
         """Name under which it is registered."""
         return self.target.model
+
+    @property
+    def bundle(self) -> Path:
+        """Where its signed bundle lies: beside the artifact."""
+        return self.artifact.path.with_name(f"{self.target.name}{SUFFIX}")
 
     @property
     def tags(self) -> dict[str, str]:
@@ -57,6 +64,12 @@ def facts_in(path: Path) -> tuple[ReleaseFacts, Path]:
         StoreError: there are none.
     """
     record = path / "release.json" if path.is_dir() else path
+    if not record.is_file() or record.suffix != ".json":
+        raise StoreError(
+            "this is no finished release: it has no release.json",
+            where=str(path),
+            to_do="name the folder that a release wrote, <output>/<name>, such as edgewright-out/digits",
+        )
     return release_json.read(record), record.absolute().parent
 
 
@@ -92,7 +105,8 @@ def offer_of(
             where=str(folder / "release.json"),
             to_do=again,
         )
-    path = folder / ("artifacts" if target.outcome == "pass" else REFUSED) / target.name
+    places = (folder / "artifacts" / target.name, folder / REFUSED / target.name)
+    path = places[0] if target.outcome == "pass" and places[0].is_dir() else places[1]
     if not path.is_dir():
         raise StoreError(f"the release holds nothing to promote for target {target.name!r}", where=str(path), to_do=again)
     artifact = Artifact.open(path)
@@ -102,23 +116,20 @@ def offer_of(
             where=str(path),
             to_do=again,
         )
-    tags = {}
-    if target.outcome == "pass":  # what the gate refused has no bundle: an override makes it champion, and not trusted
-        bundle = path.with_name(f"{target.name}{SUFFIX}")
-        key = _require_signed(bundle, facts, target, artifact, trusted)
-        tags = tracker.keep_bundle(run_id, artifact, bundle) | {"edgewright.key": key}
-    return Offer(facts, target, artifact), Recorded(run_id, tags)
+    offer, tags = Offer(facts, target, artifact), {}
+    if target.outcome == "pass":  # what the gate refused is signed by whoever overrides that
+        key = _require_signed(offer, trusted)
+        tags = tracker.keep_bundle(run_id, artifact, offer.bundle) | {"edgewright.key": key}
+    return offer, Recorded(run_id, tags)
 
 
-def _require_signed(
-    bundle: Path, facts: ReleaseFacts, target: TargetFacts, artifact: Artifact, trusted: "Sequence[Key]"
-) -> str:
+def _require_signed(offer: Offer, trusted: "Sequence[Key]") -> str:
     """Make sure that the bundle is signed, and of this artifact and verdict; return the id of the key that signed."""
-    found = checked(bundle, trusted)
-    if found.artifact_digest != artifact.digest or found.verdict != verdict_of(facts, target):
+    found, digest = checked(offer.bundle, trusted), offer.artifact.digest
+    if found.artifact_digest != digest or found.verdict != verdict_of(offer.facts, offer.target, digest):
         raise StoreError(
-            f"the signed bundle of target {target.name!r} is of another artifact or verdict than the release",
-            where=str(bundle),
+            f"the signed bundle of target {offer.target.name!r} is of another artifact or verdict than the release",
+            where=str(offer.bundle),
             to_do="release again; what is unchanged is not done twice",
         )
     return found.key
@@ -140,7 +151,7 @@ def _doubts(offer: Offer, champion: Champion | None, policy: Policy, tracker: Tr
     target = offer.target
     if target.outcome != "pass":
         reasons = [reason for rung in target.rungs if rung.artifact_digest == offer.artifact.digest for reason in rung.reasons]
-        yield f"the verdict is {target.outcome}: {' '.join(reasons)}"
+        yield ": ".join([f"the verdict is {target.outcome}", *([" ".join(reasons)] if reasons else [])])
     found = champion.digest if champion else None
     if found not in (target.champion_before, offer.artifact.digest):
         now_is = f"its champion is version {champion.version}" if champion else "it has no champion"

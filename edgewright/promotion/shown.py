@@ -26,8 +26,9 @@ def history_table(chain: Chain, policy: Policy, console: Console) -> None:
     champion, rollback = chain.champion, chain.rollback
     now = f"champion version {champion.version}" if champion else "no champion"
     back = f"rollback to version {rollback.version}" if rollback else "nothing to roll back to"
-    console.print(Text(f"{chain.model}: {now}, {back}", style="bold"))
-    if chain.numbers:
+    told = "its history cannot be trusted" if chain.problems else f"{now}, {back}"
+    console.print(Text(f"{chain.model}: {told}", style="bold"))
+    if table.row_count:
         console.print(table)
 
 
@@ -60,7 +61,7 @@ def diff_page(champion: Side, challenger: Side) -> str:
 
 def drill_table(facts: DrillFacts, console: Console) -> None:
     """Print what a drill found."""
-    table = _table("Move", "Champion after it", "Through after", "A client saw it after")
+    table = _table("Move", "Champion after it", "Took", "A client saw it after")
     for move in facts.moves:
         table.add_row(move.what, f"version {move.version}", f"{move.seconds:.2f} s", f"{move.seen_after_s:.2f} s")
     console.print(table)
@@ -80,10 +81,11 @@ def _entry(link: Link, policy: Policy, *, void: bool) -> list[Text]:
     name = policy.name_of(entry.who.key_id)
     who = f"{name or entry.who.name} ({entry.who.key_id[:12]})"
     why = f"void: another was faster. {entry.why}" if void else entry.why
-    overruled = f" Overruled: {'; '.join(entry.overruled)}" if entry.overruled else ""
+    overruled = "".join(f"\noverruled: {each}" for each in entry.overruled)
     when = f"{entry.when.astimezone(UTC):%Y-%m-%d %H:%M}"
-    cells = (str(link.number), when, who, entry.what, entry.version, entry.digest[:12], why + overruled)
-    return [Text(plain(cell), style="dim" if void else "") for cell in cells]
+    cells = (str(link.number), when, who, entry.what, entry.version, entry.digest[:12], f"{why}{overruled}")
+    style = "dim" if void else ""
+    return [Text("\n").join(Text(plain(line), style=style) for line in cell.split("\n")) for cell in cells]
 
 
 def _table(*headings: str) -> Table:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ReleaseFacts: everything a release found out. release.json is this, the page and the MLflow run are drawn from it."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -68,6 +69,10 @@ class TargetFacts(Frozen):
         default_factory=dict, description="Distribution name to version, of what ran the file where the release ran."
     )
     bundle: str | None = Field(default=None, description="Signed bundle, below the output folder; None when nothing passed.")
+    not_promoted: str | None = Field(
+        default=None,
+        description="Why it was not promoted though the gate passed it. No part of the release's digest.",
+    )
 
 
 class ReleaseFacts(Frozen):
@@ -93,4 +98,9 @@ class ReleaseFacts(Frozen):
     @property
     def refused(self) -> tuple[TargetFacts, ...]:
         """Targets that were not promoted."""
-        return tuple(target for target in self.targets if target.outcome != "pass")
+        return tuple(target for target in self.targets if target.outcome != "pass" or target.not_promoted)
+
+    def with_refusals(self, not_promoted: Mapping[str, str]) -> "ReleaseFacts":
+        """Return the facts with the reasons for which targets were not promoted although they passed."""
+        targets = tuple(target.model_copy(update={"not_promoted": not_promoted.get(target.name)}) for target in self.targets)
+        return self.model_copy(update={"targets": targets})

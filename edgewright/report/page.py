@@ -24,6 +24,7 @@ STATES = {
     "passed": ("✓", "passed"),
     "inconclusive": ("?", "inconclusive"),
     "fail": ("✕", "failed"),
+    "unpromoted": ("✕", "passed, not promoted"),
     "failed": ("✕", "failed"),
     "refused": ("✕", "refused"),
     "skipped": ("–", "skipped"),

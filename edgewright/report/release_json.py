@@ -28,8 +28,9 @@ def dump(facts: ReleaseFacts) -> str:
 
 
 def digest_of(facts: ReleaseFacts) -> str:
-    """Return the sha256 (hex) of the facts, by which a tracker finds their record."""
-    return hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
+    """Return the sha256 (hex) of what was found, by which a tracker finds its record; what became of it is no part of it."""
+    found = facts.model_dump_json(exclude={"targets": {"__all__": {"not_promoted"}}})
+    return hashlib.sha256(found.encode()).hexdigest()
 
 
 def digest_of_page(page: str) -> str:

@@ -78,11 +78,18 @@ def metric_unit(facts: ReleaseFacts) -> str:
 
 
 def promoted(facts: ReleaseFacts) -> int:
-    """How many targets the gate let through."""
+    """How many targets were promoted."""
     return len(facts.targets) - len(facts.refused)
 
 
+def state(target: TargetFacts) -> str:
+    """How the target ended: the gate's outcome, or that it was not promoted although it passed."""
+    return "unpromoted" if target.not_promoted else target.outcome
+
+
 def why_refused(target: TargetFacts) -> str:
-    """The sentence that says what stopped the target: the furthest rung's reasons."""
+    """The sentence that says what stopped the target: after the gate, or the furthest rung's reasons."""
+    if target.not_promoted:
+        return target.not_promoted
     rung = rung_of(target)
     return " ".join(rung.reasons) if rung and rung.reasons else "No rung of the ladder was left to try."

@@ -14,7 +14,12 @@ from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 
 _MARKS: dict[Evidence, str] = {"measured": "", "emulated": "*", "estimated": "~"}
 _LEGEND = "*: emulated, ~: estimated, no mark: measured. [a, b]: interval. /: float parent, ×: artifact over it."
-_SIGNS = {"pass": ("✓ pass", "green"), "inconclusive": ("? inconclusive", "yellow"), "fail": ("✕ fail", "red")}
+_SIGNS = {
+    "pass": ("✓ pass", "green"),
+    "inconclusive": ("? inconclusive", "yellow"),
+    "fail": ("✕ fail", "red"),
+    "unpromoted": ("✕ not promoted", "red"),
+}
 
 
 def render_table(facts: ReleaseFacts, console: Console) -> None:
@@ -46,7 +51,7 @@ def as_text(facts: ReleaseFacts, width: int = 120) -> str:
 
 def _row(facts: ReleaseFacts, target: TargetFacts) -> list[Text]:
     rung = shown.rung_of(target)
-    sign, colour = _SIGNS[target.outcome]
+    sign, colour = _SIGNS[shown.state(target)]
     return [
         _lines((text.plain(target.name), "bold"), (text.plain(target.runtime), "dim"), (sign, colour)),
         _lines((text.plain(rung.recipe) if rung else "none", "")),
@@ -103,6 +108,10 @@ def _print_notes(target: TargetFacts, console: Console) -> None:
 def _print_reasons(target: TargetFacts, console: Console) -> None:
     console.print()
     console.print(Text(f"{text.plain(target.name)} was not promoted", style="bold"))
+    if target.not_promoted:
+        why = f"{text.plain(target.not_promoted)} It passed the gate; the artifact and its signed bundle lie in refused/."
+        console.print(Padding(Text(why), (0, 0, 0, 2)))
+        return
     for rung in target.rungs:
         why = text.plain(" ".join(rung.reasons)) or "no reason was recorded"
         console.print(Padding(Text(f"{text.plain(rung.recipe)} {rung.status}: {why}"), (0, 0, 0, 2)))

@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""verdict.json: what the gate said of one artifact for one target, the numbers it said it on, and what they were taken of."""
+"""verdict.json: what the gate said of one artifact for one target, on which numbers, and who overrode it, if anyone."""
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from edgewright.artifact import ArtifactManifest
 from edgewright.gate.verdict import Finding, Outcome
 from edgewright.measure import Frozen
 from edgewright.report.facts import ReleaseFacts, RungFacts, TargetFacts
 from edgewright.validation import ValidationFacts
+
+
+class Override(Frozen):
+    """A person's decision to promote what the gate did not pass, as the history has it."""
+
+    who: str = Field(max_length=200, description="What the signer called itself.")
+    key: str = Field(description="Id of the key that signed the history's entry, and signs this bundle.")
+    when: AwareDatetime
+    why: str = Field(max_length=2000)
+    overruled: tuple[str, ...] = Field(description="What spoke against it.")
 
 
 class ReleaseVerdict(Frozen):
@@ -42,11 +52,12 @@ class ReleaseVerdict(Frozen):
     code: str = Field(description="Digest of edgewright's code and of the user's own.")
     candidate: str = Field(description="Digest of the baseline that everything was made of.")
     edgewright: str = Field(description="Version of edgewright.")
+    override: Override | None = Field(default=None, description="Set where it is no pass, and was promoted all the same.")
 
 
-def verdict_of(facts: ReleaseFacts, target: TargetFacts) -> ReleaseVerdict:
-    """Take out of a release what it says of one target that passed."""
-    rung = passed_rung(target)
+def verdict_of(facts: ReleaseFacts, target: TargetFacts, artifact: str, override: Override | None = None) -> ReleaseVerdict:
+    """Take out of a release what it says of the artifact with this digest, which the gate judged for a target."""
+    rung = judged_rung(target, artifact)
     return ReleaseVerdict(
         release=facts.release,
         model=target.model,
@@ -72,13 +83,15 @@ def verdict_of(facts: ReleaseFacts, target: TargetFacts) -> ReleaseVerdict:
         code=facts.code_digest,
         candidate=facts.candidate_digest,
         edgewright=facts.edgewright,
+        override=override,
     )
 
 
-def passed_rung(target: TargetFacts) -> RungFacts:
-    """The rung that the gate passed."""
-    assert target.passed_rung is not None, f"{target.name} passed"  # noqa: S101 - only such targets are signed
-    return target.rungs[target.passed_rung]
+def judged_rung(target: TargetFacts, artifact: str) -> RungFacts:
+    """The rung that the gate passed; where it passed none, the one that it judged this artifact of."""
+    if target.passed_rung is not None:
+        return target.rungs[target.passed_rung]
+    return next(rung for rung in target.rungs if rung.gate and rung.artifact_digest == artifact)
 
 
 def calibration_of(manifest: ArtifactManifest) -> dict[str, str]:

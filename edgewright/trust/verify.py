@@ -43,13 +43,16 @@ _PARTS = {MANIFEST, VERDICT, BOM, PROVENANCE}
 _REFUSE = "do not use it; ask whoever made it"
 
 
-def checked(path: Path, trusted: Sequence["Key"], told: Callable[[Check], None] | None = None) -> SignedBundle:
+def checked(
+    path: Path, trusted: Sequence["Key"], told: Callable[[Check], None] | None = None, *, overridden: bool = False
+) -> SignedBundle:
     """Check everything that a bundle is and says, and hand it out when all of it holds.
 
     Args:
         path: the bundle.
         trusted: public keys, one of which must have signed it.
         told: called with each check as soon as it was made.
+        overridden: take also what the gate refused, and a person promoted all the same.
 
     Raises:
         StoreError: something does not hold; the message says what.
@@ -72,7 +75,7 @@ def checked(path: Path, trusted: Sequence["Key"], told: Callable[[Check], None] 
     manifest, artifact_digest = _manifest(manifest_page, where), hashlib.sha256(manifest_page).hexdigest()
     note(artifact_is_whole(entries, manifest_page, where))
     verdict = _page(ReleaseVerdict, archive.content(path, entries[VERDICT], LARGEST_PAGE), VERDICT, where)
-    note(verdict_passes(verdict, where))
+    note(verdict_stands(verdict, key.keyid, where, overridden=overridden))
     note(verdict_is_of(verdict, manifest, artifact_digest, where))
     note(provenance_agrees(statement, verdict, manifest, where))
     note(calibration_agrees(statement, verdict, manifest, where))
@@ -116,13 +119,25 @@ def artifact_is_whole(entries: Mapping[str, Entry], page: bytes, where: str) -> 
     return Check("artifact", f"{hashlib.sha256(page).hexdigest()[:12]}, {plural(len(found), 'file')} as its manifest says")
 
 
-def verdict_passes(verdict: ReleaseVerdict, where: str) -> Check:
-    """The gate passed it: every rule did, and there were rules."""
+def verdict_stands(verdict: ReleaseVerdict, key: str, where: str, *, overridden: bool) -> Check:
+    """The gate passed it: every rule did, and there were rules. Or a person overrode that, and it is taken nevertheless."""
     against = [finding for finding in verdict.findings if finding.outcome != "pass"]
-    if verdict.outcome != "pass" or against or not verdict.findings:
-        why = against[0].reason if against else "it has no findings" if not verdict.findings else f"it is {verdict.outcome!r}"
+    if verdict.outcome == "pass" and verdict.findings and not against and verdict.override is None:
+        return Check("verdict", f"pass, by {', '.join(finding.rule for finding in verdict.findings)}")
+    why = against[0].reason if against else "it has no findings" if not verdict.findings else f"it is {verdict.outcome!r}"
+    if verdict.override is None:
         _refuse(f"the gate's verdict on {verdict.model} is no pass: {why}", where)
-    return Check("verdict", f"pass, by {', '.join(finding.rule for finding in verdict.findings)}")
+    by = verdict.override
+    if by.key != key:
+        _refuse(f"key {by.key[:12]} is said to have overridden the verdict, and key {key[:12]} signed", where)
+    who = f"overridden by {by.who} (key {key[:12]}) on {by.when:%Y-%m-%d}: {by.why!r:.200}"
+    if not overridden:
+        raise StoreError(
+            plain(f"the gate's verdict on {verdict.model} is no pass ({why:.300}); it was {who}"),
+            where=where,
+            to_do="--overridden takes it all the same, where you stand by that decision",
+        )
+    return Check("verdict", f"NO PASS, {who}. The gate: {why}")
 
 
 def verdict_is_of(verdict: ReleaseVerdict, manifest: ArtifactManifest, artifact_digest: str, where: str) -> Check:

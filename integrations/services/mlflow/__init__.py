@@ -122,6 +122,13 @@ class MlflowTracker(Tracker):
         kept = f"runs:/{child}/{BUNDLE_FOLDER}/{bundle.name}"
         return {"edgewright.bundle": sha256_of(bundle), "edgewright.bundle_uri": kept, "edgewright.run": run_id}
 
+    def keep_report(self, digest: str, *files: Path) -> None:
+        """Log report.html and release.json of a recorded release again, in the place of those before."""
+        with self._store.errors("cannot keep the report"), self._store.lock():
+            for run in self._releases(digest):
+                for file in files:
+                    self._client.log_artifact(run.info.run_id, str(file))
+
     def fetch_bundle(self, model: str, version: str, out: Path) -> bool:
         """Download the signed bundle of a version as the file ``out``, unless that is it already.
 

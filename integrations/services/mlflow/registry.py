@@ -124,6 +124,17 @@ class MlflowRegistry(Registry):
         kept = [Kept(number=int(version.version), envelope=version.tags.get(ENTRY, "")) for version in versions]
         return sorted(kept, key=lambda each: each.number)
 
+    def histories(self) -> list[str]:
+        """Names of the models that have a history."""
+        with self._store.errors("cannot read the model registry"):
+            found, token = list[str](), None
+            while True:
+                page = self._client.search_registered_models("name LIKE '%.history'", max_results=_PAGE_SIZE, page_token=token)
+                found += [each.name.removesuffix(".history") for each in page]
+                token = page.token
+                if not token:
+                    return found
+
     def append(self, model: str, envelope: str, version: str, summary: str) -> int:
         """Keep one more entry and return the number it was given."""
         with self._store.errors(f"cannot write the history of {model}"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from edgewright.errors import MAKE_ROOM, EdgewrightError, StoreError
+from edgewright.errors import MAKE_ROOM, EdgewrightError, StoreError, ToolkitMissing
 from edgewright.sqlite import made_whole
 
 if TYPE_CHECKING:
@@ -70,10 +70,18 @@ class Store:
         except EdgewrightError:
             raise
         except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and self.uri.startswith(tuple(_DATABASE_PORTS)):
+                raise self._no_driver(error) from error
             foreign = type(error).__module__.startswith(("mlflow.", "sqlalchemy."))
             if not (foreign or isinstance(error, OSError | sqlite3.Error)):
                 raise
             raise StoreError(f"{what}: {_said(error)}", where=self.shown, to_do=_to_do(error)) from error
+
+    def _no_driver(self, error: ModuleNotFoundError) -> ToolkitMissing:
+        own = "pip install 'edgewright[postgresql]'"
+        other = "install the database's driver, or name an MLflow server before it"
+        to_do = own if self.uri.startswith("postgresql") else other
+        return ToolkitMissing(f"the tracking store needs {error.name}, which is not installed", where=self.shown, to_do=to_do)
 
     def _made_whole(self) -> AbstractContextManager[None]:
         if self.database is None:
@@ -100,6 +108,13 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
+        if found is None and self.uri.startswith(tuple(_DATABASE_PORTS)):
+            raise StoreError(  # MLflow would take ./mlruns, where nobody else would find what was promoted
+                f"a database keeps no files, and experiment {name!r}, which would say where they go, is not there",
+                where=self.shown,
+                to_do=f"mlflow experiments create -n {name} --artifact-location PLACE, such as s3://bucket/{name} or a folder "
+                "that all can reach (MLFLOW_TRACKING_URI names the database); or name an MLflow server before it",
+            )
         if found is None:
             beside = self.database.with_name(f"{self.database.stem}-artifacts").as_uri() if self.database else None
             try:
@@ -136,6 +151,7 @@ def _silence() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")  # a minute instead of four: someone may be waiting
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.model_registry.abstract_store").setLevel(logging.WARNING)
 
@@ -158,13 +174,18 @@ def _to_do(error: BaseException) -> str:
     words = str(error)
     if "not a database" in words or "malformed" in words:
         return "restore the file from a copy, or name another in tracking.uri, where no champion is known yet"
+    if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+        return "check the name and the number; edgewright history shows what there is"
     if "is full" in words or "No space left" in words:
         return MAKE_ROOM
-    return "check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000) and that it is writable"
+    return (
+        "check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000), and that it runs and can be written; "
+        "then run the same command again: what was done is kept"
+    )
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return re.sub(r"([?&]\w*(?:password|passwd)=)[^&\s]*", r"\1…", re.sub(r"//[^/@\s]*@", "//", text))
 
 
 def _sqlite_file(uri: str) -> Path | None:
