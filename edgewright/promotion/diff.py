@@ -28,7 +28,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what is compared, both sides as text, and the change."""
+    """One line: what is compared, both sides as text (a number and, on a line of its own, how sure it is), and the change."""
 
     group: Group
     name: str
@@ -43,7 +43,8 @@ def compare(champion: Side, challenger: Side) -> list[Row]:
     names = dict.fromkeys([challenger.facts.metric, *text.QUANTITIES, *text.FURTHER])
     rows = [_measured(name, champion, challenger) for name in names if _taken(champion, name) or _taken(challenger, name)]
     rows += [_row("interface", name, a, b) for name, a, b in _pairs(_interface(champion), _interface(challenger))]
-    return rows + [_row("origin", name, a, b) for name, a, b in _pairs(_origin(champion), _origin(challenger))]
+    rows += [_row("origin", name, a, b) for name, a, b in _pairs(_origin(champion), _origin(challenger))]
+    return rows + _versions(champion.facts.toolchain, challenger.facts.toolchain)
 
 
 def cautions(champion: Side, challenger: Side) -> list[str]:
@@ -76,7 +77,7 @@ def _measured(name: str, champion: Side, challenger: Side) -> Row:
 def _number(one: Measurement | None) -> str:
     if one is None:
         return text.UNKNOWN
-    return f"{text.quantity(one.value, one.unit)} {text.interval(one)} n={one.n}, {one.evidence}".replace("  ", " ")
+    return f"{text.quantity(one.value, one.unit)}\n" + f"{text.interval(one)} n={one.n}, {one.evidence}".strip()
 
 
 def _row(group: Group, name: str, champion: str, challenger: str) -> Row:
@@ -109,7 +110,6 @@ def _prepared(preprocessing: Preprocessing) -> str:
 
 def _origin(side: Side) -> dict[str, str]:
     facts, rung = side.facts, side.rung
-    versions = {f"Version of {name}": version for name, version in sorted(facts.toolchain.items())}
     return {
         "Verdict": side.target.outcome,
         "Recipe": rung.recipe if rung else text.UNKNOWN,
@@ -118,5 +118,12 @@ def _origin(side: Side) -> dict[str, str]:
         "Code": facts.code_digest[:12],
         "Artifact": (rung.artifact_digest if rung and rung.artifact_digest else text.UNKNOWN)[:12],
         "edgewright": facts.edgewright,
-        **versions,
     }
+
+
+def _versions(champion: dict[str, str], challenger: dict[str, str]) -> list[Row]:
+    """The packages whose versions differ, a row each; the others are counted."""
+    pairs = sorted(_pairs(champion, challenger))
+    differing = [_row("origin", f"Version of {name}", a, b) for name, a, b in pairs if a != b]
+    same = text.plural(len(pairs) - len(differing), "package")
+    return [*differing, _row("origin", "Other versions" if differing else "Versions", same, same)]

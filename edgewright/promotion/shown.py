@@ -38,7 +38,7 @@ def diff_table(champion: Side, challenger: Side, console: Console) -> None:
         table = _table(group, f"champion: {champion.title}", f"challenger: {challenger.title}", "Change")
         for row in rows:
             style = "yellow" if row.change == "differs" else ""
-            table.add_row(*(Text(plain(cell), style=style) for cell in (row.name, row.champion, row.challenger, row.change)))
+            table.add_row(*(_cell(each, style) for each in (row.name, row.champion, row.challenger, row.change)))
         console.print(table)
         console.print()
     for line in cautions(champion, challenger):
@@ -84,8 +84,11 @@ def _entry(link: Link, policy: Policy, *, void: bool) -> list[Text]:
     overruled = "".join(f"\noverruled: {each}" for each in entry.overruled)
     when = f"{entry.when.astimezone(UTC):%Y-%m-%d %H:%M}"
     cells = (str(link.number), when, who, entry.what, entry.version, entry.digest[:12], f"{why}{overruled}")
-    style = "dim" if void else ""
-    return [Text("\n").join(Text(plain(line), style=style) for line in cell.split("\n")) for cell in cells]
+    return [_cell(each, "dim" if void else "") for each in cells]
+
+
+def _cell(text: str, style: str) -> Text:
+    return Text("\n").join(Text(plain(line), style=style) for line in text.split("\n"))
 
 
 def _table(*headings: str) -> Table:

@@ -10,7 +10,7 @@ import pytest
 import tracked_releases
 from tracked_releases import active_runs, connected
 
-from edgewright.errors import StoreError
+from edgewright.errors import StoreError, ToolkitMissing
 from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import OpenPolicy
 
@@ -46,6 +46,7 @@ def _unwritable(tmp_path: Path) -> dict[str, str]:
         "a folder": f"sqlite:///{tmp_path}/folder.db",
         "no server": f"http://user:secret@127.0.0.1:{port}",
         "no database server": f"postgresql://user:secret@127.0.0.1:{port}/mlflow",
+        "password in the query": f"postgresql://127.0.0.1:{port}/mlflow?user=somebody&password=secret",
         "unknown scheme": "ftp2://somewhere/mlflow",
         "a plain folder": str(tmp_path / "mlruns"),
     }
@@ -53,7 +54,16 @@ def _unwritable(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "case",
-    ["below a file", "not a database", "a folder", "no server", "no database server", "unknown scheme", "a plain folder"],
+    [
+        "below a file",
+        "not a database",
+        "a folder",
+        "no server",
+        "no database server",
+        "password in the query",
+        "unknown scheme",
+        "a plain folder",
+    ],
 )
 def test_a_store_that_cannot_be_used_is_refused_in_one_screen(tmp_path: Path, case: str) -> None:
     uri = _unwritable(tmp_path)[case]
@@ -65,3 +75,10 @@ def test_a_store_that_cannot_be_used_is_refused_in_one_screen(tmp_path: Path, ca
     assert "secret" not in message
     assert len(message) < 800
     assert message.count("\n") < 6
+
+
+def test_a_database_whose_driver_is_not_installed_is_told_as_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as answers, pytest.raises(ToolkitMissing) as told:
+        connected(f"mysql://user:secret@127.0.0.1:{answers.getsockname()[1]}/mlflow")
+    assert "the tracking store needs MySQLdb, which is not installed" in told.value.format_message()
+    assert "secret" not in told.value.format_message()

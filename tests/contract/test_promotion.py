@@ -16,7 +16,11 @@ from edgewright.errors import ConfigError, GateRefused, StoreError
 from edgewright.integrations.services.mlflow.registry import MlflowRegistry
 from edgewright.promotion import ledger
 from edgewright.promotion.policy import load_policy
-from edgewright.promotion.promote import roll_back
+from edgewright.promotion.promote import Done, roll_back
+from edgewright.promotion.release import Offer, Recorded
+from edgewright.trust.keys import signer_of
+from edgewright.trust.release import sign_target
+from edgewright.trust.verify import checked
 
 _numbers = count()
 MAY_ALL = {"key": "release", "do": ["promote", "rollback", "override"]}
@@ -107,12 +111,48 @@ def test_an_override_needs_a_reason_and_is_recorded_as_one(shop: Shop) -> None:
     assert entry.overruled == done.overruled
     fetched = allowed.place.tracker.registry.fetch(done.champion, allowed.folder / "fetched")
     assert fetched.main_file.read_bytes() == b"slow"
+    assert_signed_as_an_override(allowed, done, refused)
     forbidden = under(shop, MAY_ALL, overrides=False)
     assert "by the present policy, key release may not do this (override)" in forbidden.look().disallowed[0]
     with pytest.raises(GateRefused, match="the policy forbids overrides"):
         forbidden.promote(
             forbidden.release("slower", before=refused[0], outcome="fail", passed_rung=None), "again", override=True
         )
+
+
+def assert_signed_as_an_override(shop: Shop, done: Done, offered: tuple[Offer, Recorded]) -> None:
+    """Its bundle is refused unless it is asked for, says who decided, is kept with the version, and is that person's alone."""
+    assert done.bundle is not None
+    trusted = [shop.place.signer.public_key]
+    with pytest.raises(StoreError, match=r"no pass \(it is 'inconclusive'\); it was overridden by .*: 'the fleet is down'"):
+        checked(done.bundle, trusted)
+    bundle = checked(done.bundle, trusted, overridden=True)
+    assert bundle.verdict.override is not None
+    assert (bundle.verdict.override.why, bundle.verdict.override.overruled) == ("the fleet is down", done.overruled)
+    assert bundle.verdict.override.when == shop.look().valid[0].entry.when
+    done.bundle.unlink()
+    assert shop.promote(offered, "again", override=True).bundle == done.bundle, "what is missing is fetched, not signed anew"
+    assert checked(done.bundle, trusted, overridden=True).digest == bundle.digest
+    alice, run = signer_of(key(shop.folder, "alice")), offered[1].run_id
+    at = shop.place.tracker.recorded_at(run)
+    sign_target(
+        offered[0].facts, offered[0].target, offered[0].artifact, run, at, alice, done.bundle, None, bundle.verdict.override
+    )
+    with pytest.raises(StoreError, match="is said to have overridden the verdict, and key"):
+        checked(done.bundle, [alice.public_key], overridden=True)
+
+
+def test_an_override_that_was_killed_before_it_was_signed_is_signed_by_the_next_try(shop: Shop, monkeypatch: Any) -> None:
+    allowed = under(shop, MAY_ALL, overrides=True)
+    refused = allowed.release("slow", outcome="fail", passed_rung=None)
+    monkeypatch.setattr("edgewright.promotion.promote.sign_target", lambda *_: {}["killed"])
+    with pytest.raises(KeyError):
+        allowed.promote(refused, "the fleet is down", override=True)
+    monkeypatch.undo()
+    done = allowed.promote(refused, "the fleet is down", override=True)
+    assert (done.changed, allowed.look().numbers) == (False, 1)
+    assert done.bundle is not None
+    assert checked(done.bundle, [allowed.place.signer.public_key], overridden=True).verdict.override is not None
 
 
 def test_what_nothing_speaks_against_is_a_promotion_even_when_an_override_was_asked_for(shop: Shop) -> None:

@@ -128,12 +128,18 @@ def test_the_policy_of_the_release_yaml_holds_on_the_command_line(shop: Shop) ->
     assert "overruled: the verdict is fail" in done.output
     shown = edgewright("history").output
     assert "release (" in shown
-    assert "Overruled: the verdict is fail" in shown
+    assert "overruled: the verdict is fail" in shown
     policy.write_text("keys: {}\nmay: [{key: nobody, do: [promote]}]\nmax_data_age: 3\n")
     wrong = edgewright("history")
     assert wrong.exit_code == 2
     assert "policy.yaml is not a valid policy" in wrong.output
     assert "max_data_age" in wrong.output
+    policy.write_text("keys: {release: nowhere.pub}\nmay: [{key: release, do: [promote]}]\n")
+    assert "a key of the policy is none: cannot read a public key" in edgewright("history").output
+    policy.unlink()
+    for command in (["history"], ["rollback", shop.model], ["promote", passed, "--config", "release.yaml"]):
+        gone = edgewright(*command)
+        assert (gone.exit_code, "there is no policy file" in gone.output) == (2, True), gone.output
 
 
 def test_diff_shows_what_differs_in_a_table_and_on_a_page(shop: Shop) -> None:
@@ -168,7 +174,40 @@ def test_a_drill_leaves_its_seconds(shop: Shop) -> None:
     assert "nothing can be rehearsed" in refused.output
 
 
-def test_a_model_that_is_not_there_is_said(shop: Shop) -> None:
-    ended = edgewright("history", "nobody-phone")
+def test_what_is_mistyped_is_told_with_what_was_meant(shop: Shop) -> None:
+    shop.two()
+    folder, near = f"{shop.name}/second", f"{shop.model[:-1]}"
+    meant = f"did you mean '{shop.model}'?"
+    for arguments, told in (
+        (["history", near], meant),
+        (["rollback", near], meant),
+        (["diff", f"{near}@champion", folder], meant),
+        (["diff", f"{shop.model}@champ", folder], "did you mean 'champion'?"),
+        (["diff", f"{shop.model}/99", folder], "edgewright history shows what there is"),
+        (["diff", folder, f"{shop.name}/secnd"], "neither a folder of a release nor a version"),
+        (["promote", f"{shop.name}/secnd"], "name the folder that a release wrote"),
+        (["promote", "release.yaml"], "name the folder that a release wrote"),
+        (["promote", folder, "--target", "fone"], "--target with one of: phone"),
+        (["rollback", "--target", "fone"], "one of: phone"),
+        (["drill", shop.name], "this is no finished release"),
+    ):
+        ended = edgewright(*arguments)
+        assert (ended.exit_code, told in ended.output) == (2, True), ended.output
+        assert ended.output.count("\n") <= 4
+        assert "to do: " in ended.output
+    assert shop.look().numbers == 2
+
+
+def test_a_question_in_the_wrong_folder_makes_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("history", "rollback"):
+        ended = edgewright(command, "digits-phone")
+        assert (ended.exit_code, "nothing was released here" in ended.output) == (2, True), ended.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_history_that_is_not_there_is_not_called_verified(shop: Shop) -> None:
+    ended = edgewright("history", "--verify")
     assert ended.exit_code == 2
-    assert "there is no history of nobody-phone" in ended.output
+    assert f"there is no history of {shop.model}" in ended.output
+    assert "✓" not in ended.output

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promotion on a sqlite store, and on a real MLflow server over HTTP that keeps its store in PostgreSQL."""
+"""Promotion on a sqlite store, on a real MLflow server over HTTP that keeps its store in PostgreSQL, and in PostgreSQL itself."""
 
-import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 from promotions import Line, Shop
-from tracking_server import mlflow_server, postgresql
+from release_project import Project, meeting
+from tracked_releases import connected
+from tracking_server import another_database, mlflow_server, postgresql
 
 from edgewright.errors import GateRefused, StoreError
 from edgewright.promotion.drill import drill
@@ -20,10 +21,29 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server for all tests here."""
-    with postgresql() as database, mlflow_server(database, tmp_path_factory.mktemp("server")) as uri:
+def postgres() -> Iterator[str]:
+    """One PostgreSQL for all tests here."""
+    with postgresql() as uri:
         yield uri
+
+
+@pytest.fixture(scope="module")
+def server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all tests here."""
+    with mlflow_server(postgres, tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def direct(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database without a server before it, and an experiment whose files go into a folder."""
+    uri = another_database(postgres)
+    with pytest.raises(StoreError, match="a database keeps no files") as told:
+        connected(uri)
+    assert "mlflow experiments create -n edge --artifact-location" in told.value.to_do
+    for name in ("edge", "edgewright"):
+        MlflowClient(uri).create_experiment(name, artifact_location=tmp_path_factory.mktemp(name).as_uri())
+    return uri
 
 
 @pytest.fixture(scope="module")
@@ -69,38 +89,40 @@ def test_promotions_and_a_rollback_are_what_clients_get_and_what_the_history_say
         roll_back(shop.ledger, shop.place.signer)
 
 
-def test_of_two_promotions_that_read_the_same_history_one_wins_and_the_other_is_told(shop: Shop, monkeypatch: Any) -> None:
-    base = shop.release("base")
-    shop.promote(base)
-    both = threading.Barrier(2)
-    ended: dict[str, Any] = {}
+RACES = [("database", "promote"), ("server", "promote"), ("server", "rollback"), ("direct", "rollback")]
 
-    def run(content: str) -> None:
-        own = Shop(shop.uri, shop.folder, shop.name)
-        offered = own.release(content, before=base[0])
-        append = own.place.tracker.registry.append
-        own.place.tracker.registry.append = lambda *entry: (both.wait(60), append(*entry))[1]  # type: ignore[method-assign]
-        try:
-            ended[content] = own.promote(offered).champion.digest
-        except GateRefused as told:
-            ended[content] = told
 
-    threads = [threading.Thread(target=run, args=(content,)) for content in ("left", "right")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    won, lost = sorted(ended.values(), key=lambda end: isinstance(end, GateRefused))
-    assert isinstance(won, str), ended
-    assert isinstance(lost, GateRefused), ended
-    assert "was faster" in lost.what
-    assert champion(shop) == won
+@pytest.mark.parametrize(("store", "other"), RACES)
+def test_of_two_processes_that_read_the_same_history_one_wins_and_the_other_is_told(
+    request: pytest.FixtureRequest, tmp_path: Path, store: str, other: str
+) -> None:
+    shop = Shop(str(request.getfixturevalue(store)), tmp_path / "out", f"digits{next(_numbers)}")
+    _, (second, _) = shop.two()
+    left, right = (("promote", str(shop.folder_of(shop.release(name, before=second)[0]))) for name in ("left", "right"))
+    ended = at_once([left, right if other == "promote" else ("rollback", shop.model)], shop.uri, tmp_path)
+    (code, won), (lost_code, lost) = sorted(ended)
+    assert (code, lost_code) == (0, 1), ended
+    assert f"champion is version {shop.alias()} " in won
+    assert f"Error: another promotion of {shop.model} was faster: " in lost
+    assert f"made version {shop.alias()} champion" in lost
+    assert (lost.count("\n"), "to do: " in lost) == (3, True), lost
     chain = shop.look()
-    assert chain.problems == []
-    assert [link.number for link in chain.void] == [3]
-    assert chain.rollback is not None
-    assert chain.rollback.digest == base[0].artifact.digest
-    assert roll_back(shop.ledger, shop.place.signer).champion.digest == base[0].artifact.digest, "it goes on after a void entry"
+    assert chain.problems == shop.ledger.misplaced(chain) == []
+    assert [link.number for link in chain.void] == [4]
+    assert chain.champion is not None
+    after = shop.release("after", champion_before=chain.champion.digest)
+    assert shop.promote(after).changed, "it goes on after a void entry"
+
+
+def at_once(commands: list[tuple[str, ...]], uri: str, folder: Path) -> list[tuple[int | None, str]]:
+    """Run commands, each in a process of its own; none writes its entry before all have read the history."""
+    project, together = Project(folder, {}), meeting(len(commands))
+    where = "edgewright.integrations.services.mlflow.registry:MlflowRegistry.append"
+    runs = [
+        project.start(*command, meet_in=where, meeting=together, environment={"MLFLOW_TRACKING_URI": uri}, log=f"{number}.txt")
+        for number, command in enumerate(commands)
+    ]
+    return [(each.code, each.output) for each in [run.end() for run in runs]]
 
 
 def test_an_alias_that_was_moved_by_hand_is_set_again_and_told(shop: Shop) -> None:

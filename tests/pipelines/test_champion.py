@@ -8,6 +8,8 @@ from histories import key, write_policy
 from mlflow import MlflowClient
 from release_project import Project
 
+from edgewright.trust.keys import config_home
+
 
 def _target(project: Project) -> Any:
     return json.loads((project.out / "release.json").read_text())["targets"][0]
@@ -55,6 +57,32 @@ def test_every_rung_that_is_judged_is_held_against_the_champion(released: Projec
     assert all("champion" in [finding["rule"] for finding in rung["gate"]] for rung in rungs)
     assert [rung["alpha"] for rung in rungs] == [0.025, 0.025]
     assert _digest(released, "champion") == champion
+
+
+def test_an_override_is_signed_by_whoever_decided_it_and_taken_by_who_asks_for_it(released: Project) -> None:
+    target = {**released.config["targets"][0], "budget": {"max_accuracy_drop": 0.001}}
+    private = key(released.folder / "people", "alice").removeprefix("file:")
+    (released.folder / "people" / "own.pub").write_bytes((config_home() / "release.pub").read_bytes())
+    lines = [{"key": "alice", "do": ["override"]}, {"key": "own", "do": ["promote", "rollback"]}]
+    policy = write_policy(released.folder / "people", lines, overrides=True)
+    released.write(seed=5, targets=[target], tracking={"policy": str(policy)}, signing={"key": f"file:{private}"})
+    done = released.edgewright(
+        "promote", str(released.out), "--override", "--reason", "the fleet is down", "--config", "release.yaml"
+    )
+    assert done.code == 0, done.output
+    assert "overruled: the verdict is inconclusive" in done.output
+    bundle = released.out / "refused" / "a.bundle"
+    keys = ("--key", str(released.folder / "people" / "alice.pub"))
+    refused = released.edgewright("verify", str(bundle), *keys)
+    assert (refused.code, "--overridden takes it all the same" in refused.output) == (2, True), refused.output
+    told = released.edgewright("verify", str(bundle), *keys, "--overridden")
+    assert told.code == 0, told.output
+    assert "! verdict            NO PASS, overridden by " in told.output
+    assert "'the fleet is down'" in told.output
+    assert "✓ reference" in told.output
+    released.edgewright("rollback", "digits-a", "--config", "release.yaml")
+    released.write(tracking={"policy": str(policy)})
+    assert released.edgewright("rollback", "digits-a", "--config", "release.yaml").code == 0
 
 
 def test_a_key_that_may_not_promote_is_told_before_anything_runs(released: Project) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Releases at the same time: of two names, both are promoted; of one name, the later is held against the earlier first."""
 
+import json
 import os
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -74,12 +75,21 @@ def test_a_release_that_was_overtaken_is_told_and_held_against_the_new_champion_
     assert "Traceback" not in told.output
     client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
     assert client.get_registered_model("same-a").aliases == {"candidate": 1, "champion": 1}
-    assert not (slow.out / "release.json").exists()
+    facts = json.loads((slow.out / "release.json").read_text())
+    assert (facts["targets"][0]["outcome"], facts["targets"][0]["not_promoted"][:22]) == ("pass", "same-a is not promoted")
+    assert "same-a is not promoted" in (slow.out / "report.html").read_text()
+    assert {each.name for each in (slow.out / "refused").iterdir()} == {"a", "a.bundle", "a.reference.json"}
+    assert list((slow.out / "artifacts").glob("*")) == []
+    refused = slow.edgewright("promote", str(slow.out), environment=environment)
+    assert (refused.code, "its champion is version 1 by now" in refused.output) == (1, True), refused.output
     for pipe in pipes:
         pipe.unlink()
     again = slow.edgewright("run", "release.yaml", environment=environment)
     assert again.code == 0, again.output
     assert client.get_registered_model("same-a").aliases == {"candidate": 2, "champion": 2, "rollback": 1}
+    assert list((slow.out / "refused").iterdir()) == []
+    assert "not_promoted" not in (slow.out / "report.html").read_text()
+    assert (slow.out / "artifacts" / "a.bundle").is_file()
 
 
 def reach(pipe: Path, under_way: Running) -> None:

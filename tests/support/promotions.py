@@ -90,7 +90,7 @@ class Shop:
             {
                 "name": self.name,
                 "targets": [{"name": "phone", "runtime": "null"}],
-                "tracking": {"uri": self.uri, "experiment": "edge"},
+                "tracking": {"uri": None if "secret@" in self.uri else self.uri, "experiment": "edge"},
                 "output": str(self.folder),
             }
         )

@@ -85,6 +85,8 @@ class Project:
         *arguments: str,
         kill_in: str = "",
         interrupt_in: str = "",
+        meet_in: str = "",
+        meeting: Any = None,
         environment: Mapping[str, str] | None = None,
         package_in: Path | None = None,
         log: str = "log.txt",
@@ -96,6 +98,8 @@ class Project:
             arguments: of the command line.
             kill_in: 'module:function' that dies by SIGKILL when it is called.
             interrupt_in: 'module:function' after whose first call Ctrl-C is pressed.
+            meet_in: 'module:function' that goes on once all runs of the meeting have come to it.
+            meeting: the `meeting` of the runs.
             environment: variables to set.
             package_in: folder with a copy of the package, to run that one.
             log: name of the file that takes what it prints.
@@ -104,7 +108,18 @@ class Project:
         given = {"ZENML_CONFIG_PATH": f"{self.folder}/.zenml", "COLUMNS": "160", **(environment or {})}
         process = _CONTEXT.Process(
             target=_run,
-            args=(program, list(arguments), str(self.folder), given, package_in, kill_in, interrupt_in, str(self.folder / log)),
+            args=(
+                program,
+                list(arguments),
+                str(self.folder),
+                given,
+                package_in,
+                kill_in,
+                interrupt_in,
+                meet_in,
+                meeting,
+                str(self.folder / log),
+            ),
         )
         process.start()
         return Running(process, self.folder / log)
@@ -123,6 +138,11 @@ class Project:
     def out(self) -> Path:
         """Where the release's report and artifacts go."""
         return self.folder / "edgewright-out" / str(self.config["name"])
+
+
+def meeting(runs: int) -> Any:
+    """Where runs wait for each other."""
+    return _CONTEXT.Barrier(runs)
 
 
 def script(arguments: list[str]) -> None:
@@ -170,6 +190,8 @@ def _run(
     package_in: Path | None,
     kill_in: str,
     interrupt_in: str,
+    meet_in: str,
+    meeting: Any,
     log: str,
 ) -> None:
     os.setpgrp()  # as a shell does, so that Ctrl-C reaches this run and what it starts alone
@@ -185,6 +207,8 @@ def _run(
         _arm(kill_in, lambda _: os.kill(os.getpid(), signal.SIGKILL))
     if interrupt_in:
         _arm(interrupt_in, _then_interrupt)
+    if meet_in:
+        _arm(meet_in, lambda call: (meeting.wait(120), call())[1])
     from zenml.utils import source_utils
 
     from edgewright import isolate

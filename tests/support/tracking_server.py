@@ -38,6 +38,17 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+def another_database(uri: str) -> str:
+    """Make one more database beside the one of the URI; return its URI, with a password, though none is needed."""
+    import psycopg2
+
+    connection = psycopg2.connect(uri)
+    connection.autocommit = True
+    connection.cursor().execute("CREATE DATABASE another")
+    connection.close()
+    return uri.replace("edgewright@", "edgewright:secret@").replace("/postgres", "/another")
+
+
 @contextmanager
 def mlflow_server(store: str, folder: Path) -> Iterator[str]:
     """Run MLflow's server on a store and yield its URI; artifacts go through the server."""

@@ -46,6 +46,8 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "one number of two": (TARGETS + "data: {image_size: [28]}\n", ["data.image_size.1: is missing"]),
     "split of 150 %": (TARGETS + "data: {splits: {train: 1.5}}\n", ["train: got 1.5; must be less than 1, or text"]),
     "name with a space": (TARGETS + "name: my release\n", ["got 'my release'; must be a name of letters, digits and . _ -"]),
+    "name of a bundle": (PHONE.replace("phone", "phone.bundle"), ["must not end in '.bundle': so signed bundles are named"]),
+    "name of a history": (PHONE.replace("phone", "phone.history"), ["must not end in '.history'"]),
     # ---- choices ----
     "unknown task": (TARGETS + "task: clasification\n", ["'regression' or 'anomaly'; did you mean 'classification'?"]),
     "unknown optimizer": (TARGETS + "model: {training: {optimizer: adam}}\n", ["must be 'adamw' or 'sgd'"]),

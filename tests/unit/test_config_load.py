@@ -77,9 +77,10 @@ def test_a_server_is_not_taken_for_a_path(tmp_path: Path) -> None:
     assert load(tmp_path, TARGETS + "signing: {key: 'env:RELEASE_KEY'}\n").signing.key == "env:RELEASE_KEY"
 
 
-def test_a_password_does_not_stand_in_the_file_and_is_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("uri", ["postgresql://me:hunter2@db/mlflow", "postgresql://db/mlflow?user=me&password=hunter2"])
+def test_a_password_does_not_stand_in_the_file_and_is_not_repeated(tmp_path: Path, uri: str) -> None:
     with pytest.raises(ConfigError, match="it holds a password") as refused:
-        load(tmp_path, TARGETS + "tracking: {uri: 'postgresql://me:hunter2@db/mlflow'}\n")
+        load(tmp_path, TARGETS + f"tracking: {{uri: '{uri}'}}\n")
     assert "hunter2" not in str(refused.value)
 
 
