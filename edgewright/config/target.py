@@ -41,7 +41,12 @@ Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=1)]
 
 
 #: what stands beside a target's artifact and model under its name and more
-_TAKEN = {".bundle": "signed bundles", ".history": "histories in the registry", ".json": "sketches for drift"}
+_TAKEN = {
+    ".bundle": "signed bundles",
+    ".history": "histories in the registry",
+    ".json": "sketches for drift",
+    ".model.sig": "model signatures",
+}
 
 
 class Target(Config):
