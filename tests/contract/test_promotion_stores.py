@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promotion on a sqlite store, on a real MLflow server over HTTP that keeps its store in PostgreSQL, and in PostgreSQL itself."""
+"""Promotion on a sqlite store, on a real MLflow server over HTTP with PostgreSQL behind it, and in PostgreSQL itself."""
 
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
