@@ -39,7 +39,11 @@ def digest_of_page(page: str) -> str:
     Raises:
         ValueError: it is not JSON.
     """
-    return hashlib.sha256(to_json(from_json(page), inf_nan_mode="strings")).hexdigest()
+    found = from_json(page)
+    for target in found.get("targets", ()) if isinstance(found, dict) else ():
+        if isinstance(target, dict):
+            target.pop("not_promoted", None)
+    return hashlib.sha256(to_json(found, inf_nan_mode="strings")).hexdigest()
 
 
 def write(facts: ReleaseFacts, path: Path) -> None:

@@ -4,6 +4,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -31,7 +32,9 @@ def test_the_digest_that_was_signed_is_found_again_in_a_page_of_another_version(
     diverged = make_facts().candidate.history[0].model_copy(update={"train_loss": float("nan"), "learning_rate": 1e-07})
     facts = make_facts(candidate=make_facts().candidate.model_copy(update={"history": (diverged,)}), toolchain={"naïve": "1"})
     assert release_json.digest_of_page(release_json.dump(facts)) == release_json.digest_of(facts)
-    older = {"exclude": {"key"}}  # a field that came later
+    unpromoted = facts.with_refusals({facts.targets[0].name: "another was faster"})
+    assert release_json.digest_of_page(release_json.dump(unpromoted)) == release_json.digest_of(facts)
+    older: Any = {"exclude": {"key": True, "targets": {"__all__": {"not_promoted"}}}}  # fields that came later
     signed = hashlib.sha256(facts.model_dump_json(**older).encode()).hexdigest()
     assert release_json.digest_of_page(facts.model_dump_json(indent=1, **older)) == signed
 
