@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from edgewright.errors import StoreError
 from edgewright.onboard.digest import sha256_of
@@ -58,16 +58,11 @@ class Bundle(Generic[FactsT]):
         try:
             page = (path / PAGE).read_text(encoding="utf-8")
             content: dict[str, Any] = json.loads(page)
-            facts, files = cls.Facts.model_validate(content["facts"]), dict(content["files"])
-        except (OSError, ValueError, KeyError, ValidationError) as error:
+            facts, files = cls.Facts.model_validate(content["facts"]), _files(content["files"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"not a readable {cls.__name__}: {error}", where=str(path), to_do=again) from error
         for name, digest in files.items():
-            file = path / name
-            if not file.resolve().is_relative_to(path.resolve()):
-                raise StoreError(f"{name!r} points outside the bundle", where=str(path), to_do="do not trust this bundle")
-            if not file.is_file() or sha256_of(file) != digest:
-                state = "is missing" if not file.is_file() else "was changed or cut short (its sha256 differs)"
-                raise StoreError(f"{name!r} {state}", where=str(path), to_do=again)
+            _require_whole(path, name, digest, again)
         return cls(path, facts, files, page)  # type: ignore[arg-type]
 
     def copy_to(self, path: Path) -> Self:
@@ -85,6 +80,31 @@ class Bundle(Generic[FactsT]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.digest[:12]}, {len(self.files)} files)"
+
+
+def _files(named: object) -> dict[str, str]:
+    if not isinstance(named, dict) or not all(isinstance(digest, str) for digest in named.values()):
+        raise ValueError("it names no files")
+    return named
+
+
+def _require_whole(path: Path, name: str, digest: str, to_do: str) -> None:
+    """Make sure that a file lies in the bundle and is what its page says.
+
+    Raises:
+        StoreError: it is missing, was changed, or lies elsewhere.
+    """
+    file = path / name
+    try:
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise StoreError(f"{name!r} points outside the bundle", where=str(path), to_do="do not trust this bundle")
+        there = file.is_file()
+        whole = there and sha256_of(file) == digest
+    except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have, links in a circle
+        raise StoreError(f"{name!r} cannot be read: {error}", where=str(path), to_do=to_do) from error
+    if not whole:
+        state = "was changed or cut short (its sha256 differs)" if there else "is missing"
+        raise StoreError(f"{name!r} {state}", where=str(path), to_do=to_do)
 
 
 def size_of(path: Path) -> int:

@@ -28,6 +28,8 @@ except ImportError:  # on a device, whose probe carries this module and has no c
 #: numbers of the system's errors that say that a disk or a quota is full
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MAKE_ROOM = "make room there, then run again: what had finished is kept"
+#: characters of each part of a message
+_LONGEST = 2500
 
 
 class EdgewrightError(ClickException):
@@ -36,6 +38,7 @@ class EdgewrightError(ClickException):
     exit_code = 2
 
     def __init__(self, what: str, *, where: str = "", to_do: str = "") -> None:
+        what, where, to_do = _shown(what), _shown(where), _shown(to_do)
         lines = [what, f"  where: {where}" if where else "", f"  to do: {to_do}" if to_do else ""]
         super().__init__("\n".join(line for line in lines if line))
         self.what, self.where, self.to_do = what, where, to_do
@@ -105,6 +108,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "valid: " + ", ".join(valid[:12]) + (" …" if len(valid) > 12 else "")
+
+
+def _shown(text: str) -> str:
+    """Keep what prints, and a screen of it: names in foreign files may be a megabyte long, or orders to a terminal."""
+    kept = "".join(one if one.isprintable() or one == "\n" else "?" for one in text[:_LONGEST].expandtabs())
+    return kept + (" …" if len(text) > _LONGEST else "")
 
 
 def _rebuild(kind: type[EdgewrightError], what: str, where: str, to_do: str) -> EdgewrightError:

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
 from edgewright.artifact import Artifact, Candidate
 from edgewright.config.release import Tracking
 from edgewright.errors import StoreError
@@ -61,7 +63,7 @@ class Champion(Frozen):
 class Kept(Frozen):
     """One entry of a history as a registry keeps it."""
 
-    number: int
+    number: int = Field(ge=1)
     envelope: str
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 _STORE = tempfile.mkdtemp(prefix="edgewright-test-store-")
 os.environ.update(
@@ -25,6 +25,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 # a busy machine fails nothing, and each run is the same
 settings.register_profile("edgewright", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=5000, suppress_health_check=list(HealthCheck))
 settings.load_profile("edgewright")
 
 

@@ -4,6 +4,7 @@
 Everything that is wrong is told at once, each problem with its line.
 """
 
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from edgewright.config.data import SPLITS
 from edgewright.config.explain import explain
+from edgewright.config.paths import path_from
 from edgewright.config.release import ReleaseConfig, Signing
 from edgewright.config.schedule import require_no_schedule
 from edgewright.config.yaml import Document, read_yaml
@@ -53,17 +55,19 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
     data = {
         "source": _source(config.data.source, folder),
         "splits": splits.model_copy(update=given),
-        "checks": checks.model_copy(update={"suite": checks.suite and _path(checks.suite, folder)}),
+        "checks": checks.model_copy(update={"suite": checks.suite and path_from(folder, checks.suite)}),
         "added": tuple(batch.model_copy(update={"source": _source(batch.source, folder)}) for batch in config.data.added),
     }
-    files = {key: _path(value, folder) for key in ("weights", "file") if (value := getattr(config.model, key))}
+    files = {key: path_from(folder, value) for key in ("weights", "file") if (value := getattr(config.model, key))}
     targets = tuple(
-        target.model_copy(update={"energy": _path(target.energy, folder)}) if target.energy not in (None, "rapl") else target
+        target.model_copy(update={"energy": path_from(folder, target.energy)})
+        if target.energy not in (None, "rapl")
+        else target
         for target in config.targets
     )
     policy = config.tracking.policy
     tracking = config.tracking.model_copy(
-        update={"uri": _store(config.tracking.uri, folder), "policy": policy and _path(policy, folder)}
+        update={"uri": _store(config.tracking.uri, folder), "policy": policy and path_from(folder, policy)}
     )
     return config.model_copy(
         update={
@@ -72,7 +76,7 @@ def resolve_paths(config: ReleaseConfig, folder: Path) -> ReleaseConfig:
             "tracking": tracking,
             "signing": _signing(config.signing, folder),
             "targets": targets,
-            "output": _path(config.output, folder),
+            "output": path_from(folder, config.output),
         }
     )
 
@@ -120,28 +124,24 @@ def _refuse(path: Path, document: Document, key: tuple[Any, ...], problem: str) 
 
 def _source(source: str, folder: Path) -> str:
     """A path is resolved; 'digits' and 'module:function' are names."""
-    candidate = Path(_path(source, folder))
-    if source == "digits" or (":" in source and not candidate.exists()):
+    candidate = path_from(folder, source)
+    if source == "digits" or (":" in source and not os.path.exists(candidate)):  # noqa: PTH110 - also names that no file can have
         return source
-    return str(candidate)
-
-
-def _path(text: str, folder: Path) -> str:
-    return str(folder / Path(text).expanduser())
+    return candidate
 
 
 def _signing(signing: Signing, folder: Path) -> Signing:
     key, public = signing.key, signing.public_key
     if key is not None and key.startswith("file:"):
-        key = "file:" + _path(key.removeprefix("file:"), folder)
-    return signing.model_copy(update={"key": key, "public_key": public and _path(public, folder)})
+        key = "file:" + path_from(folder, key.removeprefix("file:"))
+    return signing.model_copy(update={"key": key, "public_key": public and path_from(folder, public)})
 
 
 def _store(uri: str | None, folder: Path) -> str | None:
     scheme = "sqlite:///"
     if uri is None or not uri.startswith(scheme):
         return uri
-    return scheme + _path(uri.removeprefix(scheme), folder)
+    return scheme + path_from(folder, uri.removeprefix(scheme))
 
 
 __all__ = ["explain", "load_config", "resolve_paths"]

@@ -16,6 +16,7 @@ from edgewright.drift.reference import Reference
 from edgewright.measure import Frozen
 from edgewright.monitor.features import MOST_CLASSES, WIDEST
 from edgewright.monitor.privacy import BUCKETS
+from edgewright.report.text import plain
 
 SCHEMA_ID = "urn:edgewright:drift-report:1"
 #: bytes of a report; what is longer is not parsed
@@ -79,8 +80,8 @@ class Refused(ValueError):  # noqa: N818 - reads as what it is
     """A report that is not taken; the reason is one of a few, so that refusals can be counted."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail = reason, plain(detail)
+        super().__init__(self.detail)
 
 
 def parse(text: bytes) -> DeviceReport:

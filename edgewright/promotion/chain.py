@@ -17,6 +17,7 @@ from edgewright.promotion.entry import PAYLOAD_TYPE, Entry, hash_of
 from edgewright.promotion.policy import Policy
 from edgewright.registry import Champion, Kept
 from edgewright.trust.envelope import opened
+from edgewright.trust.keys import told_key
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -78,17 +79,22 @@ def read_chain(model: str, kept: Iterable[Kept], policy: Policy, mirror: Mapping
         policy: whose keys are trusted, and what they may do.
         mirror: number to envelope, as they were copied elsewhere: what is there has to be in the registry, unchanged.
     """
-    chain, found = Chain(model), {each.number: each.envelope for each in kept}
-    chain.numbers = max([*found, *(mirror or {})], default=0)
-    for number in range(1, chain.numbers + 1):
-        copy = (mirror or {}).get(number)
+    chain, found, copies = Chain(model), {each.number: each.envelope for each in kept}, mirror or {}
+    for number in sorted({*found, *copies}):
+        if number > chain.numbers + 1:
+            chain.problems.append(_gap(chain.numbers + 1, number - 1))
+        chain.numbers, copy = number, copies.get(number)
         if number not in found:
-            chain.problems.append(f"entry {number} is missing" + (" (the mirror holds a copy)" if copy else ""))
+            chain.problems.append(f"entry {number} is missing (the mirror holds a copy)")
         elif copy is not None and copy != found[number]:
             chain.problems.append(f"entry {number} is not what the mirror holds")
         else:
             _read(chain, number, found[number], policy)
     return chain
+
+
+def _gap(first: int, last: int) -> str:
+    return f"entry {first} is missing" if first == last else f"entries {first} to {last} are missing"
 
 
 def _read(chain: Chain, number: int, envelope: str, policy: Policy) -> None:
@@ -147,10 +153,8 @@ def _opened(number: int, envelope: str, policy: Policy) -> Link:
 
 def _claimed_key(envelope: str, where: str) -> "Key":
     """Read the key that an entry brings, which is all there is to check it with where no policy lists keys."""
-    from securesystemslib.signer import Key
-
     try:
         who = Entry.model_validate_json(base64.b64decode(json.loads(envelope)["payload"])).who
-        return Key.from_dict(who.key_id, dict(who.public_key))
-    except Exception as error:  # hostile input: each parser has errors of its own
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError("this is no signed entry", where=where) from error
+    return told_key(who.key_id, who.public_key, where)

@@ -4,7 +4,6 @@
 Two promoters need no lock: both may write, the registry's numbers say who was first, and each reads again what came of it.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -169,9 +168,9 @@ def _read_mirror(file: Path) -> dict[int, str]:
     if not file.is_file():
         return {}
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        return {int(line["number"]): str(line["envelope"]) for line in lines}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        kept = [Kept.model_validate_json(line) for line in file.read_bytes().splitlines()]
+        return {each.number: each.envelope for each in kept}
+    except (OSError, ValueError) as error:
         raise StoreError(
             "the mirror of a history cannot be read",
             where=str(file),

@@ -14,7 +14,7 @@ from edgewright.promotion.ledger import Ledger
 from edgewright.promotion.policy import Policy, load_policy, require_allowed
 from edgewright.promotion.release import Offer, Recorded, facts_in, offer_of, target_in
 from edgewright.registry import Tracker, require_store, store_uri
-from edgewright.trust.keys import signer_for
+from edgewright.trust.keys import signer_for, told_key
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
@@ -68,13 +68,11 @@ class Place:
         Raises:
             StoreError: a key cannot be read, or the history cannot be trusted.
         """
-        from securesystemslib.signer import Key
-
         listed = list(self.policy.trusted())
         if listed:
             return listed
         signed = {link.entry.who.key_id: link.entry.who for link in self.ledger(model).read().valid}
-        return [self.signer.public_key, *(Key.from_dict(who.key_id, dict(who.public_key)) for who in signed.values())]
+        return [self.signer.public_key, *(told_key(who.key_id, who.public_key, model) for who in signed.values())]
 
     def require_history(self, model: str) -> None:
         """Make sure that a model has a history.

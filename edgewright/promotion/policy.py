@@ -45,7 +45,7 @@ class May(Config):
 class Policy(Config):
     """Who may promote what. Relative paths are taken from the folder of policy.yaml."""
 
-    keys: dict[Name, str]
+    keys: Annotated[dict[Name, str], Field(min_length=1)]
     """Name of a key to the file of its public key (PEM). A key that ever signed an entry stays here."""
     may: tuple[May, ...]
     """What each key may do; what no line allows is refused."""
@@ -111,6 +111,7 @@ def load_policy(path: Path | None) -> Policy:
         ConfigError: all problems of the file, each with its line.
     """
     from edgewright.config.explain import explain
+    from edgewright.config.paths import path_from
     from edgewright.config.yaml import read_yaml
 
     if path is None:
@@ -131,9 +132,7 @@ def load_policy(path: Path | None) -> Policy:
             to_do="correct the lines above; every key is described in docs/how-to/promotion-policy.md",
         ) from None
     folder = path.absolute().parent
-    policy = policy.model_copy(
-        update={"keys": {name: str(folder / Path(file).expanduser()) for name, file in policy.keys.items()}}
-    )
+    policy = policy.model_copy(update={"keys": {name: path_from(folder, file) for name, file in policy.keys.items()}})
     try:
         policy.trusted()
     except StoreError as error:

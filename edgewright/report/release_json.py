@@ -63,11 +63,12 @@ def read(path: Path) -> ReleaseFacts:
     """
     try:
         page = json.loads(path.read_text(encoding="utf-8"))
+        text = json.dumps(page)  # where lists are what tuples are written as
     except OSError as error:
         raise StoreError(
             f"{path.name} cannot be read: {error.strerror or error}", where=str(path), to_do="name the folder a release wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path.name} is not JSON: {error}", where=str(path), to_do=_AGAIN) from error
     version = page.get("schema_version") if isinstance(page, dict) else None
     if version != 1:
@@ -78,8 +79,7 @@ def read(path: Path) -> ReleaseFacts:
             to_do="use the edgewright that wrote it (key 'edgewright')" if version is not None else _AGAIN,
         )
     try:
-        # Through JSON text, where lists are what tuples are written as.
-        return ReleaseFacts.model_validate_json(json.dumps(page))
+        return ReleaseFacts.model_validate_json(text)
     except ValidationError as error:
         raise StoreError(
             f"{path.name} does not hold the facts of a release: {_first(error)}", where=str(path), to_do=_AGAIN

@@ -6,15 +6,16 @@ securesystemslib for a token or a key service (`edgewright.trust.services`), who
 Public keys are PEM files; a key's id is the sha256 of what TUF's canonical JSON makes of it (by securesystemslib).
 """
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgewright.errors import ConfigError, StoreError, nearest
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from securesystemslib.signer import Key, Signer
 
     from edgewright.config.release import Signing
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _OWN = ("file", "env")
 #: what a key signs to show that it can; no envelope begins like this
 _TRIAL = b"edgewright: can this key sign?"
+#: bytes of a key that are read: those of RSA have some thousand
+_LARGEST = 100_000
 
 
 def make_key(private: Path) -> Path:
@@ -85,16 +88,14 @@ def signer_of(name: str, public: Path | None = None) -> "Signer":
         StoreError: the key cannot be read, or the service does not give it.
         ToolkitMissing: the library of the token or service is not installed.
     """
-    from securesystemslib.signer import CryptoSigner
-
     from edgewright.trust.services import EXTRAS, ServiceSigner
 
     kind, _, rest = name.partition(":")
     if kind in _OWN:
-        return CryptoSigner(_private(kind, rest))
+        return _signer(kind, rest)
     if kind not in EXTRAS:
         raise ConfigError(
-            f"{name!r} names no key; {nearest(kind, (*_OWN, *EXTRAS))}",
+            f"{name[:16]!r} names no key; {nearest(kind, (*_OWN, *EXTRAS))}",
             to_do="such as file:keys/release.pem, env:RELEASE_KEY or hsm:2?label=release",
         )
     if public is None:
@@ -132,11 +133,29 @@ def public_key(file: Path) -> "Key":
     from securesystemslib.signer import SSlibKey
 
     try:
-        return SSlibKey.from_crypto(load_pem_public_key(file.read_bytes()))
+        return SSlibKey.from_crypto(load_pem_public_key(_page(file)))
     except OSError as error:
         raise StoreError(f"cannot read a public key: {error.strerror}", where=str(file)) from error
     except Exception as error:  # the parser's own errors have no common base
         raise StoreError("this is no public key in PEM", where=str(file), to_do="name the .pub file of the key") from error
+
+
+def told_key(key_id: str, told: Mapping[str, Any], where: str) -> "Key":
+    """Read a public key as an entry of a history tells it; its id must be its own, not that of somebody else's key.
+
+    Raises:
+        StoreError: it is no public key, or has another id.
+    """
+    from securesystemslib.formats import encode_canonical
+    from securesystemslib.signer import SSlibKey
+
+    parts = {name: told.get(name) for name in ("keytype", "scheme", "keyval")}
+    try:
+        if hashlib.sha256(str(encode_canonical(parts)).encode()).hexdigest() == key_id:
+            return SSlibKey.from_dict(key_id, dict(told))
+    except Exception as error:  # hostile input: securesystemslib raises whatever its parts raise
+        raise StoreError("it brings no public key", where=where) from error
+    raise StoreError("it brings a key whose id is not the one it names", where=where)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
@@ -152,22 +171,30 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
         staged.unlink()
 
 
-def _private(kind: str, rest: str) -> "PrivateKeyTypes":
+def _page(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_LARGEST)
+
+
+def _signer(kind: str, rest: str) -> "Signer":
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner
 
     try:
-        pem = Path(rest).expanduser().read_bytes() if kind == "file" else os.environ[rest].encode()
+        pem = _page(Path(rest).expanduser()) if kind == "file" else os.environ[rest].encode(errors="replace")
     except KeyError:
         raise ConfigError(f"variable {rest} is not set, and the key was to be in it", where=f"key env:{rest}") from None
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have, the home of nobody
         raise StoreError(
-            f"cannot read a private key: {error.strerror}", where=rest, to_do="edgewright key FILE makes one"
+            f"cannot read a private key: {getattr(error, 'strerror', None) or error}",
+            where=rest,
+            to_do="edgewright key FILE makes one",
         ) from error
     try:
-        return load_pem_private_key(pem, None)
+        return CryptoSigner(load_pem_private_key(pem, None))
     except Exception:  # never its text: it may hold parts of the key
         raise StoreError(
-            "this is no private key in PEM, or it has a password",
+            "this is no private key in PEM that can sign here, or it has a password",
             where=f"key {kind}:{rest}",
             to_do="edgewright key FILE makes one",
         ) from None

@@ -60,7 +60,7 @@ def checked(
     made: list[Check] = []
 
     def note(check: Check) -> None:
-        check = Check(check.name, plain(check.found))
+        check = Check(check.name, plain(check.found)[:500])
         made.append(check)
         if told is not None:
             told(check)
@@ -239,6 +239,8 @@ def _page(kind: type[PageT], page: bytes, name: str, where: str) -> PageT:
 def _model(kind: type[PageT], value: object, name: str, where: str) -> PageT:
     try:
         return kind.model_validate_json(json.dumps(value))  # through text, where lists are what tuples are written as
+    except RecursionError:
+        _refuse(f"{name} is nested too deeply", where)
     except ValidationError as error:
         first = error.errors()[0]
         _refuse(f"{name} does not hold what it should: {'.'.join(map(str, first['loc']))}: {first['msg']}", where)

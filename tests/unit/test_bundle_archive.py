@@ -130,18 +130,3 @@ def test_every_bit_of_a_bundle_counts(signed: Signed, folder: Path, data: st.Dat
     changed.write_bytes(content)
     with pytest.raises(EdgewrightError):
         checked(changed, signed.trusted)
-
-
-@settings(max_examples=200)
-@given(data=st.data())
-def test_no_file_makes_the_reader_stumble(signed: Signed, folder: Path, data: st.DataObject) -> None:
-    """Cut, doubled, overwritten and shuffled in pieces of a block; or nothing but noise."""
-    whole = signed.path.read_bytes()
-    blocks = [whole[at : at + 512] for at in range(0, len(whole), 512)]
-    picks = st.lists(st.sampled_from(blocks) | st.binary(max_size=600), max_size=40).map(b"".join)
-    cut = st.integers(0, len(whole) - 1).map(lambda end: whole[:end])
-    hostile = folder / "noise.bundle"
-    hostile.write_bytes(data.draw(st.binary(max_size=2000) | cut | picks | picks.map(lambda more: whole + more + b"\0")))
-    with pytest.raises(EdgewrightError):
-        checked(hostile, signed.trusted)
-    assert {file.name for file in folder.iterdir()} <= {"noise.bundle", "bit.bundle"}

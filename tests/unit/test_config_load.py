@@ -92,9 +92,11 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     assert [(target.name, target.budget.size_bytes) for target in config.targets] == [("a", 9), ("b", 9)]
 
 
-def test_an_alias_of_itself_ends(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown key"):
-        load(tmp_path, TARGETS + "loop: &again\n  - *again\n")
+def test_aliases_that_stand_for_more_than_a_file_can_say_are_refused(tmp_path: Path) -> None:
+    bomb = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+    for text in ("loop: &again\n  - *again\n", "a0: &a0 [x]\n" + bomb):
+        with pytest.raises(ConfigError, match="too large"):
+            load(tmp_path, TARGETS + text)
 
 
 def _keys(model: type[BaseModel], found: set[type[BaseModel]]) -> set[str]:

@@ -155,10 +155,20 @@ def test_an_entry_that_names_another_key_than_the_one_that_signed_is_refused(pol
     assert read_chain(MODEL, made.kept, policy).problems == ["entry 1: it names another key than the one that signed it"]
 
 
-@settings(max_examples=40)
-@given(st.text(max_size=200) | st.dictionaries(st.text(max_size=10), st.text(max_size=20)).map(json.dumps))
-def test_whatever_stands_in_an_entry_is_a_problem_and_no_crash(envelope: str) -> None:
-    assert len(problems([Kept(number=1, envelope=envelope)])) == 1
+def test_nobody_signs_in_the_name_of_another_key_where_no_policy_lists_keys() -> None:
+    made, theirs = book(), STRANGER.public_key.to_dict()
+    who = read_chain(MODEL, made.kept, OPEN).valid[0].entry.who.model_copy(update={"public_key": theirs})
+    made.write("promote", 4, signer=STRANGER, who=who)
+    envelope = json.loads(made.kept[3].envelope)
+    envelope["signatures"][0]["keyid"] = who.key_id
+    assert problems(made.replaced(4, json.dumps(envelope))) == ["entry 4: it brings a key whose id is not the one it names"]
+
+
+def test_a_number_that_was_never_given_is_one_problem() -> None:
+    made = book()
+    late = Kept(number=10**15, envelope=made.kept[0].envelope)
+    assert problems([*made.kept, late])[0] == "entries 4 to 999999999999999 are missing"
+    assert len(problems(made.kept, mirror=[late])) == 2
 
 
 @settings(max_examples=40)

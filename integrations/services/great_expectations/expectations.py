@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgewright.config.data import DataChecks
+from edgewright.config.yaml import read_yaml
 from edgewright.data.dataset import Dataset
 from edgewright.data.samples import NAMED
 from edgewright.errors import DataError, nearest
@@ -61,8 +62,6 @@ def own_suite(path: str) -> "list[Expectation]":
     Raises:
         DataError: the file is no suite, or holds an expectation that does not exist or is not given what it needs.
     """
-    import yaml
-
     if not Path(path).is_file():
         others = [file.name for file in Path(path).parent.glob(f"*{Path(path).suffix}")]
         raise DataError(
@@ -72,8 +71,8 @@ def own_suite(path: str) -> "list[Expectation]":
         )
     try:
         text = Path(path).read_text(encoding="utf-8")
-        suite = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        suite = json.loads(text) if path.endswith(".json") else read_yaml(Path(path)).data
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"the suite cannot be read: {error}", where=f"data.checks.suite: {path}", to_do=SUITE_FORM) from error
     listed = suite.get("expectations") if isinstance(suite, dict) else None
     if not isinstance(listed, list) or not listed:
