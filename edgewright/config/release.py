@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ReleaseConfig: the whole of release.yaml."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +12,7 @@ from edgewright.config.gate import GateConfig, Measuring
 from edgewright.config.model import ModelSpec
 from edgewright.config.recipe import Ladder
 from edgewright.config.target import Target
+from edgewright.credentials import holds_password
 from edgewright.metrics import METRICS, default_metric
 
 
@@ -29,7 +28,7 @@ class Tracking(Config):
     @field_validator("uri")
     @classmethod
     def _without_password(cls, uri: str | None) -> str | None:
-        if uri is not None and (urlsplit(uri).password or re.search(r"[?&]\w*(password|passwd)=", uri)):
+        if uri is not None and holds_password(uri):
             raise ValueError("it holds a password, which reports and runs would show; put the URI into MLFLOW_TRACKING_URI")
         return uri
 

@@ -63,4 +63,4 @@ def opened(envelope: bytes, payload_type: str, trusted: Sequence["Key"], where: 
 
 def _shown(ids: Iterable[str]) -> str:
     """The first few key ids; what a foreign envelope claims may be anything."""
-    return ", ".join(plain(keyid[:12]) for keyid in islice(ids, 4))
+    return ", ".join(plain(str(keyid)[:12]) for keyid in islice(ids, 4))

@@ -4,7 +4,6 @@
 import fcntl
 import logging
 import os
-import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from edgewright.credentials import without_credentials
 from edgewright.errors import MAKE_ROOM, EdgewrightError, StoreError, ToolkitMissing
 from edgewright.sqlite import made_whole
 
@@ -49,7 +49,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The URI as it may be printed: without user and password."""
-        return _without_password(self.uri)
+        return without_credentials(self.uri)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -75,7 +75,8 @@ class Store:
             foreign = type(error).__module__.startswith(("mlflow.", "sqlalchemy."))
             if not (foreign or isinstance(error, OSError | sqlite3.Error)):
                 raise
-            raise StoreError(f"{what}: {_said(error)}", where=self.shown, to_do=_to_do(error)) from error
+            # From nothing: ZenML keeps the traceback, and MLflow's own words hold the URI with its password.
+            raise StoreError(f"{what}: {_said(error)}", where=self.shown, to_do=_to_do(error)) from None
 
     def _no_driver(self, error: ModuleNotFoundError) -> ToolkitMissing:
         own = "pip install 'edgewright[postgresql]'"
@@ -167,7 +168,7 @@ def _said(error: BaseException) -> str:
     system = [cause.strerror for cause in _chain(error) if type(cause).__module__ in ("builtins", "socket")
               and isinstance(cause, OSError) and cause.strerror]  # fmt: skip
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return system[-1] if system else _without_password(lines[0])[:300]
+    return system[-1] if system else without_credentials(lines[0])[:300]
 
 
 def _to_do(error: BaseException) -> str:
@@ -182,10 +183,6 @@ def _to_do(error: BaseException) -> str:
         "check tracking.uri (such as sqlite:///folder/mlflow.db or http://server:5000), and that it runs and can be written; "
         "then run the same command again: what was done is kept"
     )
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"([?&]\w*(?:password|passwd)=)[^&\s]*", r"\1…", re.sub(r"//[^/@\s]*@", "//", text))
 
 
 def _sqlite_file(uri: str) -> Path | None:

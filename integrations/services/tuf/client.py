@@ -7,7 +7,6 @@ come from whoever keeps it, not from where it is hosted.
 
 import fcntl
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from tuf.ngclient import Updater, UpdaterConfig
 from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 from urllib3.exceptions import HTTPError
 
+from edgewright.credentials import without_credentials
 from edgewright.errors import ConfigError, StoreError
 from edgewright.trust.keys import config_home
 from edgewright.trust.signed import SUFFIX, Check
@@ -32,7 +32,7 @@ _REFUSE = "do not use what it offers; ask whoever keeps the repository"
 def fetch(url: str, root: Path | None, out: Path, told: Callable[[Check], None]) -> Path:
     """Download a bundle that a repository offers now; see `Tuf.fetch`."""
     base, path = _parts(url)
-    shown = re.sub(r"//[^/@]*@", "//", base)  # without user and password
+    shown = without_credentials(base)
     with _memory(base, root, shown) as memory, _in_words(shown):
         updater = Updater(
             str(memory),
@@ -135,7 +135,9 @@ def _in_words(base: str) -> Iterator[None]:
         raise StoreError(f"the repository's metadata is wrong ({error})", where=base, to_do=_REFUSE) from error
     except (tuf.DownloadError, HTTPError) as error:
         raise StoreError(
-            f"cannot fetch from the repository: {error}", where=base, to_do="check the URL and the network"
+            f"cannot fetch from the repository: {without_credentials(str(error))}",
+            where=base,
+            to_do="check the URL and the network",
         ) from error
 
 
