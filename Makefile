@@ -17,17 +17,18 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Prerequisites run in the order they are written.
 .NOTPARALLEL:
-.PHONY: help install demo fleet test lint types unit package system-packages clean
+.PHONY: help install demo fleet test lint types unit fuzz package system-packages lock audit clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 
 install: $(STAMP) ## Make .venv and install edgewright with everything the tests need
 
-$(STAMP): pyproject.toml constraints.txt .ci/model-signing.txt
+# constraints.txt: the versions that were tested together. constraints-sha256.txt: what their files must be; uv refuses others.
+$(STAMP): pyproject.toml constraints.txt constraints-sha256.txt .ci/model-signing.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -c constraints-sha256.txt -e '.[all,dev]'
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/model-signing
 	$(BIN)/uv pip install --quiet --python $(VENV)/model-signing/bin/python -r .ci/model-signing.txt
 	touch $(STAMP)
@@ -52,6 +53,9 @@ unit: install ## Every test, without lint and types
 	@mkdir -p build
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junitxml build/junit.xml
 
+fuzz: install ## Hostile files by the ten thousand; takes an hour
+	$(BIN)/pytest --hypothesis-profile fuzz tests/unit/test_hostile_files.py
+
 lint: install ## Style, and the direction of imports (on the built wheel)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,6 +77,14 @@ package: install ## Build wheel and source distribution into dist/
 
 system-packages: ## Debian packages the tests need (chromium for the report, gcc for C sources, sshd for the ssh device, qemu, a compiler for Arm, PostgreSQL, mosquitto, a software token)
 	@.ci/system-packages
+
+# torch and torchao have other files on torch's CPU index, on PyPI and in a wheel folder of one's own: no hashes for them.
+lock: install ## Write constraints-sha256.txt anew from constraints.txt
+	$(BIN)/uv pip compile --quiet --upgrade --all-extras --generate-hashes --no-annotate --no-header --no-emit-package torch --no-emit-package torchao \
+		-c constraints.txt -o constraints-sha256.txt pyproject.toml
+
+audit: install ## Look for known vulnerabilities of all dependencies; needs the network
+	$(BIN)/uv tool run --quiet pip-audit --strict --progress-spinner off --disable-pip --no-deps -r constraints.txt -r .ci/model-signing.txt
 
 clean: ## Remove everything that was made here
 	git clean -qfdX examples

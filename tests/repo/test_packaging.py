@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hand-written package list is complete, and importing edgewright stays cheap."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,14 @@ def test_every_package_is_listed_in_pyproject() -> None:
         for init in (ROOT / folder).rglob("__init__.py")
     }
     assert found == set(settings["packages"])
+
+
+def test_what_is_installed_is_known_by_its_hash() -> None:
+    """All but torch and torchao, whose files differ between the places they come from (Makefile, `lock`)."""
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    hashed = (ROOT / "constraints-sha256.txt").read_text().replace("\\\n", "").splitlines()
+    known = dict(re.fullmatch(r"(\S+)==(\S+)(?: +--hash=sha256:[0-9a-f]{64})+", line).groups() for line in hashed)
+    assert known == {name: version for name, version in pinned.items() if name not in ("torch", "torchao")}, "make lock"
 
 
 def test_help_imports_nothing_heavy() -> None:
