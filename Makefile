@@ -53,7 +53,7 @@ unit: install ## Every test, without lint and types
 	@mkdir -p build
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junitxml build/junit.xml
 
-fuzz: install ## Hostile files by the ten thousand; takes an hour
+fuzz: install ## Hostile files by the ten thousand, others each time; takes a quarter of an hour
 	$(BIN)/pytest --hypothesis-profile fuzz tests/unit/test_hostile_files.py
 
 lint: install ## Style, and the direction of imports (on the built wheel)

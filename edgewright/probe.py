@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from edgewright.artifact import ArtifactManifest
 from edgewright.device import THREAD_VARIABLES, ProbeFacts, ProbePlan
@@ -81,7 +80,7 @@ def read_answer(folder: Path, request: ProbeRequest) -> tuple[ProbeFacts, Array 
     try:
         if (folder / ERROR).is_file():
             page = json.loads((folder / ERROR).read_bytes())
-            raise DeviceError(page["what"], where=page["where"], to_do=page["to_do"])
+            raise DeviceError(str(page["what"]), where=str(page["where"]), to_do=str(page["to_do"]))
         answer = json.loads((folder / FACTS).read_bytes())
         if answer["nonce"] != request.nonce:
             raise ValueError("it is the answer to another request")
@@ -90,8 +89,9 @@ def read_answer(folder: Path, request: ProbeRequest) -> tuple[ProbeFacts, Array 
             return facts, None
         if sha256_of(folder / OUTPUTS) != answer["outputs"]:
             raise ValueError(f"{OUTPUTS} was damaged on the way (its sha256 differs)")
-        return facts, np.load(folder / OUTPUTS, allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        # Mapped first: a file that claims to hold more than it does is refused before memory is taken for it.
+        return facts, np.array(np.load(folder / OUTPUTS, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError) as error:
         raise DeviceError(
             f"the probe ended without a readable answer: {error}", to_do="run it again; if it stays, report it as a bug"
         ) from error

@@ -5,11 +5,15 @@
 """
 
 import base64
+import hashlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from drift_fleet import NOW, Fleet, make_training
@@ -25,10 +29,13 @@ from edgewright.config.load import load_config
 from edgewright.config.load_as import load_as
 from edgewright.config.promotion import PromotionConfig
 from edgewright.config.retrain import RetrainConfig
+from edgewright.device import ProbePlan
 from edgewright.drift import reference as drift_reference
 from edgewright.drift.reference import Reference
 from edgewright.drift.report import Refused, check, parse, sketches
 from edgewright.errors import EdgewrightError
+from edgewright.onboard.probe import ERROR, FACTS, OUTPUTS
+from edgewright.probe import new_request, read_answer
 from edgewright.promotion.chain import read_chain
 from edgewright.promotion.entry import PAYLOAD_TYPE as ENTRY
 from edgewright.promotion.ledger import _read_mirror
@@ -44,6 +51,13 @@ from edgewright.trust.verify import checked
 ROOT = Path(__file__).parents[2]
 #: characters of a refusal's three parts
 SCREEN = 8000
+#: arrays that claim to have a terabyte, in bytes or in one axis
+HUGE = tuple(
+    b"\x93NUMPY\x01\x00\x76\x00"
+    + f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}".ljust(117).encode()
+    + b"\n"
+    for kind, shape in (("<f4", f"{10**12},"), ("|V1000000000", "1000,"), ("<f4", f"{2**62}, 4"), ("|O", "3,"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +223,26 @@ def test_drift_reports(reference: Reference, report: Any, data: st.DataObject) -
         sketches(found)
 
     read_or_refused(read)
+
+
+@given(data=st.data())
+def test_answers_of_devices(signed: Signed, folder: Path, data: st.DataObject) -> None:
+    request = new_request("a", signed.artifact.facts, ProbePlan(runtime="null", outputs=True))
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((4, 3), np.float32))
+    outputs = data.draw(st.just(stream.getvalue()) | damaged(stream.getvalue()) | st.sampled_from(HUGE))
+    page = {"nonce": request.nonce, "outputs": hashlib.sha256(outputs).hexdigest(), "facts": {"latencies_ms": [1.0]}}
+    in_file(folder, OUTPUTS, outputs)
+    in_file(folder, FACTS, data.draw(st.just(json.dumps(page).encode()) | hostile(page)))
+    read_or_refused(lambda: read_answer(folder, request))
+
+
+@given(data=st.data())
+def test_errors_of_devices(signed: Signed, data: st.DataObject) -> None:
+    request = new_request("a", signed.artifact.facts, ProbePlan(runtime="null", outputs=True))
+    with TemporaryDirectory() as folder:
+        in_file(Path(folder), ERROR, data.draw(hostile({"what": "it broke", "where": "there", "to_do": "mend it"})))
+        read_or_refused(lambda: read_answer(Path(folder), request))
 
 
 # ---- keys ----
