@@ -108,7 +108,8 @@ class ServiceSigner(Signer):
             to_do = f"correct the variable {PIN} before the next try: after a few wrong PINs a token locks itself"
         elif self._kind == "hsm":
             to_do = f"check the key (hsm:<id>?label=<token>, ECDSA P-256 or P-384), and {LIBRARY}: the token's library"
-        raise StoreError(f"{self._kind} gave no signature: {why}", where=self._name, to_do=to_do) from error
+        # From nothing: ZenML keeps the traceback, and the client's own words may hold the PIN.
+        raise StoreError(f"{self._kind} gave no signature: {why}", where=self._name, to_do=to_do) from None
 
 
 def _pin(_: str) -> str:
