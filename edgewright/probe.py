@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.arrays import UNREADABLE
 from edgewright.artifact import ArtifactManifest
 from edgewright.device import THREAD_VARIABLES, ProbeFacts, ProbePlan
 from edgewright.errors import DeviceError, ToolkitMissing
@@ -91,7 +92,7 @@ def read_answer(folder: Path, request: ProbeRequest) -> tuple[ProbeFacts, Array 
             raise ValueError(f"{OUTPUTS} was damaged on the way (its sha256 differs)")
         # Mapped first: a file that claims to hold more than it does is refused before memory is taken for it.
         return facts, np.array(np.load(folder / OUTPUTS, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, EOFError) as error:
+    except UNREADABLE as error:
         raise DeviceError(
             f"the probe ended without a readable answer: {error}", to_do="run it again; if it stays, report it as a bug"
         ) from error

@@ -9,11 +9,12 @@ from; `labels`, the names of the outputs; and `model` and `runtime`, what answer
 import hashlib
 import io
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.arrays import UNREADABLE
 from edgewright.artifact import Artifact
 from edgewright.data.dataset import Dataset
 from edgewright.errors import ConfigError, StoreError
@@ -62,7 +63,7 @@ def read_outputs(file: Path, dataset: Dataset) -> NDArray[np.float32]:
         with np.load(file, allow_pickle=False) as archive:
             outputs = np.asarray(archive[OUTPUTS], np.float32)
             digests = archive[SAMPLES] if SAMPLES in archive.files else None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise StoreError(f"no readable outputs: {error}", where=str(file), to_do=to_do) from error
     count = dataset.card.counts["test"]
     if not outputs.ndim or len(outputs) != count:

@@ -4,11 +4,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from zipfile import BadZipFile, is_zipfile
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.arrays import UNREADABLE
 from edgewright.config.data import SPLITS, DataSpec, SplitName, Task
 from edgewright.data.images import read_folder
 from edgewright.data.samples import Parts, Samples, checked, rows
@@ -66,7 +67,7 @@ def _npz(path: Path) -> Parts:
             pairs = _pairs(set(archive.files), path)
             labels = tuple(str(name) for name in archive["labels"]) if "labels" in archive.files else ()
             return {split: _pair(archive, pair, labels, path, several=len(pairs) > 1) for split, pair in pairs.items()}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"the archive cannot be read: {error}",
             where=str(path),

@@ -29,11 +29,13 @@ from edgewright.config.load import load_config
 from edgewright.config.load_as import load_as
 from edgewright.config.promotion import PromotionConfig
 from edgewright.config.retrain import RetrainConfig
+from edgewright.data.sources import _npz
 from edgewright.device import ProbePlan
 from edgewright.drift import reference as drift_reference
 from edgewright.drift.reference import Reference
 from edgewright.drift.report import Refused, check, parse, sketches
 from edgewright.errors import EdgewrightError
+from edgewright.integrations.devices.recorded.answers import read_outputs
 from edgewright.onboard.probe import ERROR, FACTS, OUTPUTS
 from edgewright.probe import new_request, read_answer
 from edgewright.promotion.chain import read_chain
@@ -235,6 +237,16 @@ def test_answers_of_devices(signed: Signed, folder: Path, data: st.DataObject) -
     in_file(folder, OUTPUTS, outputs)
     in_file(folder, FACTS, data.draw(st.just(json.dumps(page).encode()) | hostile(page)))
     read_or_refused(lambda: read_answer(folder, request))
+
+
+@given(data=st.data())
+def test_archives_of_arrays(signed: Signed, folder: Path, data: st.DataObject) -> None:
+    stream = io.BytesIO()
+    arrays = {"x": np.zeros((4, 3), np.float32), "y": np.arange(4), "id": np.arange(4), "outputs": np.zeros((4, 4), np.float32)}
+    data.draw(st.sampled_from((np.savez, np.savez_compressed)))(stream, **arrays)
+    file = in_file(folder, "outputs.npz", data.draw(damaged(stream.getvalue())))
+    read_or_refused(lambda: read_outputs(file, list("0123"), signed.artifact.facts))
+    read_or_refused(lambda: _npz(file))
 
 
 @given(data=st.data())

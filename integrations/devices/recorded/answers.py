@@ -8,10 +8,11 @@ import csv
 import math
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
+from edgewright.arrays import UNREADABLE
 from edgewright.artifact import ArtifactManifest, TensorSpec
 from edgewright.errors import DeviceError
 from edgewright.integrations.devices.recorded.mlperf import read_log
@@ -132,7 +133,7 @@ def _read_npz(file: Path, count: int, values: int) -> tuple[list[str], Array]:
                 raise ValueError(f"it holds more than outputs of {count} samples")
         with np.load(file, allow_pickle=False) as arrays:
             return [str(name) for name in arrays["id"].ravel()], arrays["outputs"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except UNREADABLE as error:
         to_do = f"an .npz of two arrays: id, from inputs.npz, and outputs; {_AGAIN}"
         raise DeviceError(f"outputs cannot be read: {error}", where=str(file), to_do=to_do) from error
 

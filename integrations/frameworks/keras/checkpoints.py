@@ -4,13 +4,13 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgewright.arrays import UNREADABLE
 from edgewright.config.model import ModelSpec
 from edgewright.data.dataset import Dataset
 from edgewright.fingerprint import of_code, of_path
@@ -57,7 +57,7 @@ def newest(folder: Path, digest: str) -> tuple[dict[str, Array], dict[str, Any]]
             with np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             facts: dict[str, Any] = json.loads(str(arrays.pop(_FACTS)))
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        except UNREADABLE:
             continue
         if facts.get("digest") == digest:
             return arrays, facts

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights in files: our own as safetensors, the user's also as .npz and Keras files. No code is run without consent."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from edgewright.arrays import UNREADABLE
 from edgewright.errors import EdgewrightError, ModelError, nearest
 from edgewright.framework import Array
 from edgewright.integrations.frameworks.keras.engine import is_keras3, keras
@@ -51,7 +51,7 @@ def read_weights(file: Path, model: Any, *, allow_pickle: bool = False) -> dict[
         return found
     except EdgewrightError:
         raise
-    except (SafetensorError, zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         raise ModelError(
             f"the weights cannot be read: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
             where=where,
