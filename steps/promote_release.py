@@ -72,7 +72,7 @@ def promote_release(
             sign_target(facts, offer.target, offer.artifact, run_id, finished, signer, bundle, reference)
             tags = tracker.keep_bundle(run_id, offer.artifact, bundle) | {"edgewright.key": signer.public_key.keyid}
             try:
-                done = promote(offer, Recorded(run_id, tags), tracker, ledger, signer)
+                done = promote(offer, Recorded(run_id, digest, tags), tracker, ledger, signer)
             except GateRefused as refusal:  # it stops no other target
                 not_promoted[offer.target.name] = f"{refusal.what}. To do: {refusal.to_do}."
                 continue

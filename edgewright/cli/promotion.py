@@ -198,7 +198,7 @@ def _side(text: str, target: str | None, config: Path | None) -> "Side":
     from edgewright.promotion.release import facts_in, target_in
 
     if Path(text).exists():
-        facts, _ = facts_in(Path(text))
+        facts, *_ = facts_in(Path(text))
         return Side(text, facts, target_in(facts, target))
     model, mark, which = text.partition("@") if "@" in text else text.partition("/")
     if not mark or not which or (mark == "/" and not which.isdecimal()):

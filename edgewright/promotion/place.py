@@ -125,7 +125,7 @@ def offered(release: Path, target: str | None, config: ReleaseConfig | None = No
         StoreError: the release is not what was recorded, judged and signed.
         ConfigError: there is no such target.
     """
-    facts, folder = facts_in(release)
+    facts, digest, folder = facts_in(release)
     place = Place.of(config or ReleaseConfig.model_validate(facts.config))
     wanted = target_in(facts, target)
-    return place, *offer_of(facts, folder, wanted, place.tracker, place.trusted(wanted.model))
+    return place, *offer_of(facts, digest, folder, wanted, place.tracker, place.trusted(wanted.model))

@@ -12,7 +12,6 @@ from edgewright.promotion.ledger import Change, Ledger
 from edgewright.promotion.policy import require_allowed
 from edgewright.promotion.release import REFERENCE_SUFFIX, Offer, Recorded, doubts
 from edgewright.registry import Champion, Tracker
-from edgewright.report.release_json import digest_of
 from edgewright.trust.release import sign_target
 from edgewright.trust.verdict import Override
 
@@ -102,7 +101,7 @@ def promote(
     if before is not None and before.digest == offer.artifact.digest:
         return Done(before, before, misplaced, bundle=_sign_override(offer, recorded, tracker, ledger.settle(), signer))
     champion = Champion(model=offer.model, version=version, digest=offer.artifact.digest, run=recorded.run_id)
-    verdict = VerdictRef(run_id=recorded.run_id, release=digest_of(offer.facts), outcome=offer.target.outcome)
+    verdict = VerdictRef(run_id=recorded.run_id, release=recorded.digest, outcome=offer.target.outcome)
     why = reason.strip() or f"release {offer.facts.release} passed the gate"
     ledger.append(chain, Change(what, champion, verdict, why, against), signer)
     chain = ledger.settle()

@@ -54,11 +54,13 @@ class Recorded(NamedTuple):
     """The record of a release, and the tags by which the signed bundle of one of its targets is found."""
 
     run_id: str
+    digest: str
+    """Of the release's facts, by which the record is found."""
     tags: dict[str, str]
 
 
-def facts_in(path: Path) -> tuple[ReleaseFacts, Path]:
-    """Read the facts of a release from its folder or its release.json; return them and the folder.
+def facts_in(path: Path) -> tuple[ReleaseFacts, str, Path]:
+    """Read the facts of a release from its folder or its release.json; return them, their digest and the folder.
 
     Raises:
         StoreError: there are none.
@@ -70,7 +72,7 @@ def facts_in(path: Path) -> tuple[ReleaseFacts, Path]:
             where=str(path),
             to_do="name the folder that a release wrote, <output>/<name>, such as edgewright-out/digits",
         )
-    return release_json.read(record), record.absolute().parent
+    return *release_json.read_with_digest(record), record.absolute().parent
 
 
 def target_in(facts: ReleaseFacts, name: str | None) -> TargetFacts:
@@ -89,7 +91,7 @@ def target_in(facts: ReleaseFacts, name: str | None) -> TargetFacts:
 
 
 def offer_of(
-    facts: ReleaseFacts, folder: Path, target: TargetFacts, tracker: Tracker, trusted: "Sequence[Key]"
+    facts: ReleaseFacts, digest: str, folder: Path, target: TargetFacts, tracker: Tracker, trusted: "Sequence[Key]"
 ) -> tuple[Offer, Recorded]:
     """Find what a release made for a target, whole, as it was judged and signed, and where the release is recorded.
 
@@ -98,7 +100,7 @@ def offer_of(
             was recorded; or it passed, and none of the trusted keys signed it with this verdict.
     """
     again = "release again; what is unchanged is not done twice"
-    run_id = tracker.recorded(release_json.digest_of(facts))
+    run_id = tracker.recorded(digest)
     if run_id is None:
         raise StoreError(
             "this release.json was never recorded, or was changed since: its verdict cannot be trusted",
@@ -120,7 +122,7 @@ def offer_of(
     if target.outcome == "pass":  # what the gate refused is signed by whoever overrides that
         key = _require_signed(offer, trusted)
         tags = tracker.keep_bundle(run_id, artifact, offer.bundle) | {"edgewright.key": key}
-    return offer, Recorded(run_id, tags)
+    return offer, Recorded(run_id, digest, tags)
 
 
 def _require_signed(offer: Offer, trusted: "Sequence[Key]") -> str:

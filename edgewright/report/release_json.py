@@ -61,8 +61,18 @@ def read(path: Path) -> ReleaseFacts:
     Raises:
         StoreError: there is no such file, it is not JSON, its schema_version is another, or it breaks the schema.
     """
+    return read_with_digest(path)[0]
+
+
+def read_with_digest(path: Path) -> tuple[ReleaseFacts, str]:
+    """Read facts back, and the digest they are recorded by, also where another version of edgewright wrote them.
+
+    Raises:
+        StoreError: as `read`.
+    """
     try:
-        page = json.loads(path.read_text(encoding="utf-8"))
+        written = path.read_text(encoding="utf-8")
+        page = json.loads(written)
         text = json.dumps(page)  # where lists are what tuples are written as
     except OSError as error:
         raise StoreError(
@@ -79,7 +89,7 @@ def read(path: Path) -> ReleaseFacts:
             to_do="use the edgewright that wrote it (key 'edgewright')" if version is not None else _AGAIN,
         )
     try:
-        return ReleaseFacts.model_validate_json(text)
+        return ReleaseFacts.model_validate_json(text), digest_of_page(written)
     except ValidationError as error:
         raise StoreError(
             f"{path.name} does not hold the facts of a release: {_first(error)}", where=str(path), to_do=_AGAIN

@@ -71,11 +71,12 @@ class Shop:
         (folder / "report.html").write_text("a report")
         passed = {} if facts.refused else {"phone": artifact}
         tracker, target, bundle = self.place.tracker, facts.targets[0], artifact.path.with_name(f"phone{SUFFIX}")
-        run_id = tracker.record(facts, release_json.digest_of(facts), folder, passed)
+        digest = release_json.digest_of(facts)
+        run_id = tracker.record(facts, digest, folder, passed)
         if passed:
             sign_target(facts, target, artifact, run_id, tracker.recorded_at(run_id), self.place.signer, bundle)
         tags = tracker.keep_bundle(run_id, artifact, bundle) if passed else {}
-        return Offer(facts, target, artifact), Recorded(run_id, tags)
+        return Offer(facts, target, artifact), Recorded(run_id, digest, tags)
 
     def folder_of(self, offer: Offer) -> Path:
         """Where the release wrote."""
