@@ -9,19 +9,13 @@ from edgewright.config.target import Targets
 from edgewright.data.load import source_digest
 from edgewright.fingerprint import of_plugin
 from edgewright.gate.verdict import Verdict
+from edgewright.pipelines.begin import champions_of, release_folder, starting_weights, tracking_of, with_key
 from edgewright.pipelines.climb import Climb
-from edgewright.pipelines.conclude import (
-    champions_of,
-    conclude,
-    facts_of,
-    release_folder,
-    starting_weights,
-    tracking_of,
-    with_key,
-)
+from edgewright.pipelines.conclude import conclude
 from edgewright.pipelines.config_argument import ReleaseArgument, required
 from edgewright.pipelines.context import Context, Model
 from edgewright.pipelines.plain_inputs import outside_the_key, plain_inputs_as_parameters
+from edgewright.pipelines.release_facts import facts_of
 from edgewright.pipelines.rungs import Rungs
 from edgewright.pipelines.termination import ends_on_sigterm
 from edgewright.plugins import find

@@ -10,7 +10,7 @@ from zenml.enums import ExecutionMode
 from edgewright.config import ReleaseConfig
 from edgewright.data.load import source_digest
 from edgewright.errors import GateRefused
-from edgewright.pipelines.conclude import histories_of, tracking_of
+from edgewright.pipelines.begin import histories_of, tracking_of
 from edgewright.pipelines.config_argument import RetrainArgument, required
 from edgewright.pipelines.drift_check import check_drift
 from edgewright.pipelines.edge_release import release_to_targets
