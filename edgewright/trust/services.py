@@ -3,18 +3,21 @@
 
 A token tells at its first signature whether library, PIN and key are right, so `edgewright check` and every release sign once
 before anything is trained. Each signature is held against the public key, which was got on another way.
+
+A token's library signs in a process of its own: in one that holds TensorFlow, whose OpenSSL is another, SoftHSM's crashes.
 """
 
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from securesystemslib.exceptions import UnsupportedLibraryError, UnverifiedSignatureError
 from securesystemslib.signer import Key, SecretsHandler, Signature, Signer
 
-from edgewright.errors import ConfigError, EdgewrightError, StoreError, ToolkitMissing
+from edgewright import isolate
+from edgewright.errors import ConfigError, EdgewrightError, ExportError, StoreError, ToolkitMissing
 
 #: variables that a token needs: its PKCS#11 library (by securesystemslib's name), and its PIN
 LIBRARY, PIN = "PYKCS11LIB", "EDGEWRIGHT_HSM_PIN"
@@ -72,8 +75,7 @@ class ServiceSigner(Signer):
             ConfigError: the PIN is not given.
             StoreError: there is no such token or key, it refused, or the public key is another one's.
         """
-        with self._in_words():
-            signature = self._inner.sign(payload)
+        signature = self._sign_apart(payload) if self._kind == "hsm" else self.sign_here(payload)
         try:
             self.public_key.verify_signature(signature, payload)
         except UnverifiedSignatureError:
@@ -83,6 +85,27 @@ class ServiceSigner(Signer):
                 to_do="export the public key of this very key, and name it: signing.public_key",
             ) from None
         return signature
+
+    def sign_here(self, payload: bytes) -> Signature:
+        """Sign in this process, whoever the signature turns out to be of.
+
+        Raises:
+            ConfigError: the PIN is not given.
+            StoreError: there is no such token or key, or it refused.
+        """
+        with self._in_words():
+            return self._inner.sign(payload)
+
+    def _sign_apart(self, payload: bytes) -> Signature:
+        key = self.public_key
+        function, label = f"{__name__}:sign_in_child", f"signing with {self._name}"
+        try:
+            signature = isolate.call(function, self._name, key.keyid, key.to_dict(), payload.hex(), label=label)
+        except ExportError as error:  # it crashed
+            raise StoreError(
+                error.what, where=f"variable {LIBRARY}", to_do="try the token's library with its own tools"
+            ) from None
+        return Signature(key.keyid, signature)
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -110,6 +133,11 @@ class ServiceSigner(Signer):
             to_do = f"check the key (hsm:<id>?label=<token>, ECDSA P-256 or P-384), and {LIBRARY}: the token's library"
         # From nothing: ZenML keeps the traceback, and the client's own words may hold the PIN.
         raise StoreError(f"{self._kind} gave no signature: {why}", where=self._name, to_do=to_do) from None
+
+
+def sign_in_child(name: str, key_id: str, key: dict[str, Any], payload: str) -> str:
+    """Child process: sign what is given in hex; return the signature in hex."""
+    return ServiceSigner(name, Key.from_dict(key_id, key)).sign_here(bytes.fromhex(payload)).signature
 
 
 def _pin(_: str) -> str:

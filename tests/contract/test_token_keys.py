@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bundles are signed by a key in a PKCS#11 token; what is wrong with token, PIN or key is told at once, and the PIN never."""
 
+import importlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from edgewright.cli import main
 from edgewright.config.load import load_config
 from edgewright.errors import ConfigError, EdgewrightError, StoreError, ToolkitMissing
 from edgewright.preflight import preflight
-from edgewright.trust.keys import make_key, signer_for, signer_of
+from edgewright.trust.keys import make_key, signer_for, signer_of, try_out
 from edgewright.trust.release import sign_target
 
 TARGETS = [{"name": "phone", "runtime": "null", "device": "null"}]
@@ -53,6 +55,23 @@ def test_a_release_signed_by_a_token_is_verified_offline(token: Token, signed: S
     assert PIN.encode() not in bundle.read_bytes()
     stranger = CliRunner().invoke(main, ["verify", str(bundle), "--key", str(signed.key.with_suffix(".pub"))])
     assert (stranger.exit_code, "no trusted key signed this" in stranger.output) == (2, True)
+
+
+def test_a_token_signs_where_tensorflow_is_loaded(token: Token) -> None:
+    """Within one process SoftHSM's OpenSSL and TensorFlow's crash it, as a release of a Keras model would."""
+    importlib.import_module("tensorflow")
+    try_out(signer_of(token.key, token.public))
+
+
+def test_a_token_s_library_that_crashes_is_told_and_takes_nothing_down(
+    token: Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crash.c").write_text("#include <stdlib.h>\nint C_GetFunctionList(void *list) { abort(); }\n")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "crash.so", "crash.c"], cwd=tmp_path, check=True)
+    monkeypatch.setenv("PYKCS11LIB", str(tmp_path / "crash.so"))
+    with pytest.raises(StoreError) as told:
+        preflight(_config(tmp_path, key=token.key, public_key=token.public))
+    _one_screen(told.value, "the process crashed (SIGABRT)")
 
 
 def _other_public(folder: Path) -> Path:
