@@ -49,9 +49,10 @@ $(OPERATIONS)/field.bundle: # what the devices run: the first release, whatever 
 
 test: install system-packages lint types unit ## Lint, types, import contracts and every test
 
+# Without restarts, since a worker that is replaced waits for ever for the rest of its file.
 unit: install ## Every test, without lint and types
 	@mkdir -p build
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junitxml build/junit.xml
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --junitxml build/junit.xml
 
 fuzz: install ## Hostile files by the ten thousand, others each time; takes a quarter of an hour
 	$(BIN)/pytest --hypothesis-profile fuzz tests/unit/test_hostile_files.py
